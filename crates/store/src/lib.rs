@@ -1,1 +1,93 @@
-//! Under construction.
+//! Where klines are kept, and what every engine must promise.
+//!
+//! [`KlineStore`] is the contract: [`types`] holds what goes in and out, one module per engine implements it, and one
+//! conformance suite runs against all. The promises:
+//!
+//! 1. A [`Chunk`] commits as a whole or not at all: its rows, ledger entries, absences, outbox messages and run record.
+//! 2. Writing is idempotent: the same chunk again changes no row.
+//! 3. Only the holder of a live [`Lease`] on a series writes to it.
+//! 4. What is read is what was written, digit for digit.
+//! 5. Finding what is missing costs as much as there are buckets and holes, not as much as there are rows.
+
+pub mod error;
+pub mod sqlite;
+pub mod types;
+
+use std::time::Duration;
+
+pub use error::{StoreError, StoreResult};
+pub use sqlite::SqliteStore;
+pub use types::{
+    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, Lease, Message, Outcome, PendingMessage,
+    SeriesRecord, SeriesRun, Source,
+};
+
+use kline::{Kline, Millis, RangeSet, Series, SlotRange};
+
+/// A store of klines. All methods are safe to call from many tasks at once; writes to one series need its lease.
+#[allow(async_fn_in_trait)] // implemented here only, by types whose futures are Send
+pub trait KlineStore {
+    /// Name of the engine for people and telemetry: `sqlite`, `mysql`, `postgresql`, `mongodb`.
+    fn engine(&self) -> &'static str;
+
+    /// Every series that has ever been written, ordered by market, symbol, interval.
+    async fn all_series(&self) -> StoreResult<Vec<SeriesRecord>>;
+
+    /// One series, or `None` when nothing was ever written to it.
+    async fn series(&self, series: &Series) -> StoreResult<Option<SeriesRecord>>;
+
+    /// The slots of a range in which no kline opens. Does not subtract what is known to be absent.
+    async fn missing(&self, series: &Series, slots: SlotRange) -> StoreResult<RangeSet>;
+
+    /// As [`missing`](Self::missing), but counts the rows themselves and repairs the bookkeeping on the way: for when
+    /// someone changed rows behind the store's back in a way that it cannot see.
+    async fn recount(&self, series: &Series, slots: SlotRange) -> StoreResult<RangeSet>;
+
+    /// What the source is known not to have, inside a range.
+    async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>>;
+
+    /// Forgets absences inside a range, so that they are asked for again. Needs the lease.
+    async fn forget_absent(&self, lease: &Lease, slots: SlotRange) -> StoreResult<()>;
+
+    /// Klines of a series that open inside `slots` and after `after`, ascending, at most `limit`.
+    async fn read(
+        &self,
+        series: &Series,
+        slots: SlotRange,
+        after: Option<Millis>,
+        limit: usize,
+    ) -> StoreResult<Vec<Kline>>;
+
+    /// Takes the lease of a series for `ttl`. A lease that expired may be taken over.
+    ///
+    /// # Errors
+    /// [`StoreError::Leased`] while another owner holds it.
+    async fn acquire(&self, series: &Series, owner: &str, ttl: Duration) -> StoreResult<Lease>;
+
+    /// Extends a lease to `ttl` from now.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when it expired and somebody else took it.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> StoreResult<()>;
+
+    /// Gives a lease back. Harmless when it was lost.
+    async fn release(&self, lease: &Lease) -> StoreResult<()>;
+
+    /// Writes a chunk in one transaction, if the lease is still held.
+    async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed>;
+
+    /// Records the end of a run that has no chunk to travel with, and its messages, in one transaction.
+    async fn finish(&self, finish: &Finish) -> StoreResult<()>;
+
+    /// The newest runs, newest first; of one series, or of all.
+    async fn runs(&self, series: Option<&Series>, limit: usize) -> StoreResult<Vec<SeriesRun>>;
+
+    /// Messages not yet delivered, oldest first.
+    async fn pending(&self, limit: usize) -> StoreResult<Vec<PendingMessage>>;
+
+    /// Marks messages as delivered.
+    async fn delivered(&self, ids: &[i64]) -> StoreResult<()>;
+
+    /// Waits for running work and closes files and connections.
+    async fn close(&self) -> StoreResult<()>;
+}

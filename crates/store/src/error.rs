@@ -1,0 +1,116 @@
+//! What can go wrong in a store, in words a person can act on.
+
+use kline::{Millis, Series};
+
+/// Result of a store operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of a store. `Display` says what failed on what; [`StoreError::hint`] says what to do next. Neither ever
+/// holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no store.
+    #[error("`{0}` names no store")]
+    UnknownScheme(String),
+    /// The URL is malformed.
+    #[error("store URL: {0}")]
+    BadUrl(String),
+    /// The store cannot be opened.
+    #[error("cannot open {place}")]
+    Open {
+        /// File or server, without credentials.
+        place: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// Written by a newer version of this program.
+    #[error("{place} has schema version {found}, this program knows versions up to {known}")]
+    Newer {
+        /// File or server.
+        place: String,
+        /// Version found.
+        found: u32,
+        /// Newest version known.
+        known: u32,
+    },
+    /// Somebody else keeps the database locked.
+    #[error("{place} is locked by another process (waited {waited_ms} ms)")]
+    Locked {
+        /// File or server.
+        place: String,
+        /// How long was waited, ms.
+        waited_ms: u64,
+    },
+    /// The user may not write.
+    #[error("{place} cannot be written")]
+    ReadOnly {
+        /// File or server.
+        place: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// No space left.
+    #[error("no space left for {place}")]
+    Full {
+        /// File or server.
+        place: String,
+    },
+    /// Another job is at work on the series.
+    #[error("{series} is being written by {owner} (its lease runs until {until})")]
+    Leased {
+        /// The series.
+        series: Series,
+        /// Who holds the lease.
+        owner: String,
+        /// When it expires unless renewed.
+        until: Millis,
+    },
+    /// The lease expired and was taken over.
+    #[error("the lease on {series} expired and was lost")]
+    LeaseLost {
+        /// The series.
+        series: Series,
+    },
+    /// Stored data is not what this program wrote.
+    #[error("{place} holds something unexpected: {what}")]
+    Corrupt {
+        /// File, table, row.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The engine failed.
+    #[error("{doing} failed")]
+    Engine {
+        /// What was being done.
+        doing: String,
+        /// The engine's own error.
+        #[source]
+        source: Cause,
+    },
+}
+
+impl StoreError {
+    /// What to do next, where there is advice.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownScheme(_) => "use sqlite://PATH, for example sqlite://klines.db".into(),
+            Self::Newer { .. } => "use the newer program, or another store; nothing was changed".into(),
+            Self::Locked { .. } => "stop the other process, or try again when it is done; nothing was changed".into(),
+            Self::Full { .. } => "free some space and run again: what was committed is kept, the rest is refetched".into(),
+            Self::ReadOnly { .. } => "check the permissions of the file and its folder, or the rights of the database user".into(),
+            Self::Leased { .. } => "wait for the other job; if it died, its lease expires by itself".into(),
+            Self::LeaseLost { .. } => "another job took over; run again when it is done".into(),
+            _ => return None,
+        })
+    }
+
+    /// Whether the caller's settings are at fault (exit code 2) rather than the world.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::UnknownScheme(_) | Self::BadUrl(_) | Self::Newer { .. } | Self::Locked { .. })
+    }
+}
