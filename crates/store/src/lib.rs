@@ -64,6 +64,13 @@ pub trait KlineStore {
     /// [`StoreError::Leased`] while another owner holds it.
     async fn acquire(&self, series: &Series, owner: &str, ttl: Duration) -> StoreResult<Lease>;
 
+    /// Takes the lease away from `dead`, an owner that is known to run no more (the caller has made sure), whatever time
+    /// it had left.
+    ///
+    /// # Errors
+    /// [`StoreError::Leased`] when somebody other than `dead` holds it by now.
+    async fn take_over(&self, series: &Series, dead: &str, owner: &str, ttl: Duration) -> StoreResult<Lease>;
+
     /// Extends a lease to `ttl` from now.
     ///
     /// # Errors
