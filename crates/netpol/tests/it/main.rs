@@ -1,0 +1,4 @@
+//! Tests against the public interface, one binary.
+
+mod corpus;
+mod parse;
