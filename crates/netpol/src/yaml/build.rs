@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
 
 use super::template::{is_masked, mask, unmask};
 use super::{Entry, Node, Scalar, ScalarKind, Value};
@@ -38,33 +38,83 @@ pub(crate) fn parse(
     }
     let text = file.text().strip_prefix('\u{FEFF}').unwrap_or(file.text());
     let base = file.text().len() - text.len();
-    let masked = mask(text);
-    let mut builder = Builder::new(id, base, text, &masked.actions, limits);
+    let mut masked = mask(text);
+    let source =
+        Source { file: id, base, original: text, actions: std::mem::take(&mut masked.actions), limits };
+    let first = run(&source, &masked.text, 0, true, problems, &mut visit);
+    if let Some(seen) = first {
+        let spaced = without_leading_tabs(&masked.text);
+        run(&source, &spaced, seen, false, problems, &mut visit);
+    }
+}
+
+/// One file while it is read.
+struct Source<'l> {
+    file: FileId,
+    base: usize,
+    original: &'l str,
+    actions: Vec<Range<usize>>,
+    limits: &'l Limits,
+}
+
+/// Parses the text, skipping the first `skip` documents, which were visited before. With `may_retry`, returns
+/// the number of documents visited when it stopped at a tab that kubectl's reader would accept: one that
+/// indents a line inside brackets.
+fn run(
+    source: &Source<'_>,
+    text: &str,
+    skip: usize,
+    may_retry: bool,
+    problems: &mut Vec<Problem>,
+    visit: &mut impl FnMut(&Node<'_>, &mut Vec<Problem>),
+) -> Option<usize> {
     let mut options = granit_parser::options! {
         emit_unresolved_aliases: true,
-        flow_nesting_limit: limits.depth,
-        block_nesting_limit: limits.depth,
+        flow_nesting_limit: source.limits.depth,
+        block_nesting_limit: source.limits.depth,
     };
     options.set_emit_comments(false);
-    let mut parser = Parser::new_from_str_with_options(&masked.text, options);
+    let mut builder = Builder::new(source);
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut seen = 0;
+    let mut ignored = Vec::new();
     loop {
-        match parser.next_event() {
-            None => break,
-            Some(Ok((event, span))) => match builder.event(event, span, problems) {
-                Ok(None) => {}
-                Ok(Some(root)) => visit(&root, problems),
-                Err(Stop) => break,
-            },
-            Some(Err(error)) => {
+        let sink = if seen < skip { &mut ignored } else { &mut *problems };
+        match parser.next_event()? {
+            Ok((event, span)) => {
+                let ends = matches!(event, Event::DocumentEnd);
+                if let Some(root) = builder.event(event, span, sink).ok()?
+                    && seen >= skip
+                {
+                    visit(&root, problems);
+                }
+                seen += usize::from(ends);
+            }
+            Err(error) => {
                 let (span, message) = builder.syntax_error(&error);
-                report(problems, ProblemKind::Syntax, span, message);
+                if may_retry && builder.in_flow && message.contains("tab") {
+                    return Some(seen);
+                }
+                sink.push(Problem { kind: ProblemKind::Syntax, span, message, object: String::new() });
                 builder.abandon();
+                seen += 1;
                 if !parser.proceed_next_document().unwrap_or(false) {
-                    break;
+                    return None;
                 }
             }
         }
     }
+}
+
+/// Each leading tab of a line as one space, so that every position stays true.
+fn without_leading_tabs(text: &str) -> String {
+    let mut leading = true;
+    let space = |c: char| {
+        let tab = leading && c == '\t';
+        leading = c == '\n' || (leading && matches!(c, ' ' | '\t'));
+        if tab { ' ' } else { c }
+    };
+    text.chars().map(space).collect()
 }
 
 /// A limit was reached and reported; the rest of the file is not read.
@@ -80,38 +130,26 @@ enum Open<'s> {
 type Key<'s> = Option<(Cow<'s, str>, Span)>;
 
 struct Builder<'s, 'l> {
-    file: FileId,
-    base: usize,
-    original: &'s str,
-    actions: &'l [Range<usize>],
-    limits: &'l Limits,
+    source: &'l Source<'l>,
     nodes: usize,
     alias_nodes: usize,
     open: Vec<Open<'s>>,
     anchors: HashMap<usize, (Node<'s>, usize)>,
-    /// Depth at which anchored collections are open: only their nodes are worth counting.
     root: Option<Node<'s>>,
+    /// The innermost collection that was opened is written with brackets.
+    in_flow: bool,
 }
 
 impl<'s, 'l> Builder<'s, 'l> {
-    fn new(
-        file: FileId,
-        base: usize,
-        original: &'s str,
-        actions: &'l [Range<usize>],
-        limits: &'l Limits,
-    ) -> Self {
+    fn new(source: &'l Source<'l>) -> Self {
         Self {
-            file,
-            base,
-            original,
-            actions,
-            limits,
+            source,
             nodes: 0,
             alias_nodes: 0,
             open: Vec::new(),
             anchors: HashMap::new(),
             root: None,
+            in_flow: false,
         }
     }
 
@@ -138,11 +176,13 @@ impl<'s, 'l> Builder<'s, 'l> {
                 let scalar = self.scalar(text, style, tag.as_deref(), span);
                 self.place(Node { value: Value::Scalar(scalar), span }, anchor, problems)?;
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(style, anchor, _) => {
+                self.in_flow = style == StructureStyle::Flow;
                 let span = self.span(&span);
                 self.open.push(Open::Seq { span, anchor, items: Vec::new() });
             }
-            Event::MappingStart(_, anchor, _) => {
+            Event::MappingStart(style, anchor, _) => {
+                self.in_flow = style == StructureStyle::Flow;
                 let span = self.span(&span);
                 self.open.push(Open::Map { span, anchor, entries: Vec::new(), key: None });
             }
@@ -164,12 +204,12 @@ impl<'s, 'l> Builder<'s, 'l> {
 
     fn scalar(&self, text: Cow<'s, str>, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Scalar<'s> {
         let plain = style == ScalarStyle::Plain;
-        if !self.actions.is_empty() && is_masked(&text) {
-            let start = (span.start as usize).saturating_sub(self.base);
-            let end = (span.end as usize).saturating_sub(self.base);
-            let first = self.actions.partition_point(|range| range.start < start);
-            let count = self.actions[first..].partition_point(|range| range.start < end);
-            let text = unmask(&text, self.original, &self.actions[first..first + count]);
+        if !self.source.actions.is_empty() && is_masked(&text) {
+            let start = (span.start as usize).saturating_sub(self.source.base);
+            let end = (span.end as usize).saturating_sub(self.source.base);
+            let first = self.source.actions.partition_point(|range| range.start < start);
+            let count = self.source.actions[first..].partition_point(|range| range.start < end);
+            let text = unmask(&text, self.source.original, &self.source.actions[first..first + count]);
             return Scalar { text: Cow::Owned(text), kind: ScalarKind::Str, templated: true };
         }
         let kind = match tag.and_then(Tag::core_suffix) {
@@ -186,8 +226,8 @@ impl<'s, 'l> Builder<'s, 'l> {
     /// Puts a finished node where it belongs: the open collection on top, or the root.
     fn place(&mut self, node: Node<'s>, anchor: usize, problems: &mut Vec<Problem>) -> Result<(), Stop> {
         self.nodes += 1;
-        if self.nodes > self.limits.nodes {
-            return Err(self.over("nodes", self.limits.nodes, node.span, problems));
+        if self.nodes > self.source.limits.nodes {
+            return Err(self.over("nodes", self.source.limits.nodes, node.span, problems));
         }
         if anchor > 0 {
             let size = size(&node);
@@ -249,7 +289,7 @@ impl<'s, 'l> Builder<'s, 'l> {
             match first.get(entry.key.as_ref()) {
                 Some((index, line)) => {
                     // Both branches of a template's if/else are seen here: no mistake.
-                    if self.actions.is_empty() {
+                    if self.source.actions.is_empty() {
                         let message = format!(
                             "key {:?} stands twice in this mapping (first on line {line}); the last one counts, \
                              and stricter readers reject the file",
@@ -314,8 +354,13 @@ impl<'s, 'l> Builder<'s, 'l> {
 
     fn spend_alias(&mut self, nodes: usize, span: Span, problems: &mut Vec<Problem>) -> Result<(), Stop> {
         self.alias_nodes = self.alias_nodes.saturating_add(nodes);
-        if self.alias_nodes > self.limits.alias_nodes {
-            return Err(self.over("nodes repeated through aliases", self.limits.alias_nodes, span, problems));
+        if self.alias_nodes > self.source.limits.alias_nodes {
+            return Err(self.over(
+                "nodes repeated through aliases",
+                self.source.limits.alias_nodes,
+                span,
+                problems,
+            ));
         }
         Ok(())
     }
@@ -330,7 +375,7 @@ impl<'s, 'l> Builder<'s, 'l> {
         let start = self.offset(&span.start);
         let end = self.offset(&span.end).max(start);
         Span {
-            file: self.file,
+            file: self.source.file,
             line: number(span.start.line()),
             column: number(span.start.col() + 1),
             start,
@@ -339,18 +384,18 @@ impl<'s, 'l> Builder<'s, 'l> {
     }
 
     fn offset(&self, marker: &Marker) -> u32 {
-        number(self.base + marker.byte_offset().unwrap_or(0))
+        number(self.source.base + marker.byte_offset().unwrap_or(0))
     }
 
     fn syntax_error(&self, error: &ScanError) -> (Span, String) {
         let marker = error.marker();
         let start = self.offset(marker);
         let line = number(marker.line().max(1));
-        let span = Span { file: self.file, line, column: number(marker.col() + 1), start, end: start };
+        let span = Span { file: self.source.file, line, column: number(marker.col() + 1), start, end: start };
         let at = marker.byte_offset().unwrap_or(0);
-        let head = self.original.get(..at).unwrap_or("");
+        let head = self.source.original.get(..at).unwrap_or("");
         let line_start = head.rfind('\n').map_or(0, |index| index + 1);
-        let tail = self.original.get(line_start..).unwrap_or("");
+        let tail = self.source.original.get(line_start..).unwrap_or("");
         let indent: &str = tail.split(|c: char| c != ' ' && c != '\t').next().unwrap_or("");
         let hint =
             if indent.contains('\t') { " (the line is indented with a tab: YAML wants spaces)" } else { "" };

@@ -113,6 +113,16 @@ fn a_tab_is_named_as_the_cause() {
 }
 
 #[test]
+fn a_tab_inside_brackets_is_read_as_kubectl_does() {
+    let input = read(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  \
+         name: [\n\t x]\n",
+    );
+    assert_eq!(kinds(&input), [ProblemKind::WrongType, ProblemKind::Invalid]);
+    assert_eq!((input.namespaces.len(), input.config_maps.len()), (1, 1));
+}
+
+#[test]
 fn a_label_that_is_no_string_is_reported_with_its_quoting() {
     let input = read(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec:\n  podSelector:\n    \
