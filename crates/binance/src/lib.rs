@@ -1,1 +1,2 @@
-//! Under construction.
+//! The source: Binance klines over REST.
+pub mod planner;
