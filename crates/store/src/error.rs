@@ -75,6 +75,20 @@ pub enum StoreError {
         /// The series.
         series: Series,
     },
+    /// The caller handed over klines that no store can take: a fault of the program, not of the data.
+    #[error("klines of {series} cannot be stored: {what}")]
+    BadChunk {
+        /// The series.
+        series: Series,
+        /// What is wrong with them.
+        what: String,
+    },
+    /// The store was closed before.
+    #[error("{place} is closed already")]
+    Closed {
+        /// File or server.
+        place: String,
+    },
     /// Stored data is not what this program wrote.
     #[error("{place} holds something unexpected: {what}")]
     Corrupt {
@@ -100,9 +114,15 @@ impl StoreError {
         Some(match self {
             Self::UnknownScheme(_) => "use sqlite://PATH, for example sqlite://klines.db".into(),
             Self::Newer { .. } => "use the newer program, or another store; nothing was changed".into(),
-            Self::Locked { .. } => "stop the other process, or try again when it is done; nothing was changed".into(),
-            Self::Full { .. } => "free some space and run again: what was committed is kept, the rest is refetched".into(),
-            Self::ReadOnly { .. } => "check the permissions of the file and its folder, or the rights of the database user".into(),
+            Self::Locked { .. } => {
+                "stop the other process, or try again when it is done; nothing was changed".into()
+            }
+            Self::Full { .. } => {
+                "free some space and run again: what was committed is kept, the rest is refetched".into()
+            }
+            Self::ReadOnly { .. } => {
+                "check the permissions of the file and its folder, or the rights of the database user".into()
+            }
             Self::Leased { .. } => "wait for the other job; if it died, its lease expires by itself".into(),
             Self::LeaseLost { .. } => "another job took over; run again when it is done".into(),
             _ => return None,

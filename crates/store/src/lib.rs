@@ -9,17 +9,24 @@
 //! 4. What is read is what was written, digit for digit.
 //! 5. Finding what is missing costs as much as there are buckets and holes, not as much as there are rows.
 
+mod absences;
+mod buckets;
 pub mod error;
+mod leases;
+mod ledger;
+mod open;
+mod rows;
 pub mod sqlite;
 pub mod types;
 
 use std::time::Duration;
 
 pub use error::{StoreError, StoreResult};
+pub use open::{OpenOptions, Store};
 pub use sqlite::SqliteStore;
 pub use types::{
-    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, Lease, Message, Outcome, PendingMessage,
-    SeriesRecord, SeriesRun, Source,
+    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, Lease, LedgerEntry, Message, Outcome,
+    PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
 };
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};
@@ -88,6 +95,12 @@ pub trait KlineStore {
 
     /// The newest runs, newest first; of one series, or of all.
     async fn runs(&self, series: Option<&Series>, limit: usize) -> StoreResult<Vec<SeriesRun>>;
+
+    /// The newest ledger entries of a series, newest first. A store keeps the newest few thousand per series.
+    async fn ledger(&self, series: &Series, limit: usize) -> StoreResult<Vec<LedgerEntry>>;
+
+    /// The newest replaced values of a series, newest first. They are kept for ever.
+    async fn revisions(&self, series: &Series, limit: usize) -> StoreResult<Vec<Revision>>;
 
     /// Messages not yet delivered, oldest first.
     async fn pending(&self, limit: usize) -> StoreResult<Vec<PendingMessage>>;

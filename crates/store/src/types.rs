@@ -82,6 +82,11 @@ impl Source {
             Self::Import => "import",
         }
     }
+
+    /// The source of this identifier.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Rest, Self::Archive, Self::Import].into_iter().find(|s| s.as_str() == name)
+    }
 }
 
 /// Ledger entry: one answer of the source.
@@ -97,6 +102,26 @@ pub struct Fetched {
     pub rejected: u64,
     /// When, by the exchange's clock.
     pub at: Millis,
+}
+
+/// A ledger entry as kept: successive pages of one run are joined into one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Identifier of the run that asked.
+    pub run: String,
+    /// What was asked and answered.
+    pub fetched: Fetched,
+}
+
+/// Values of a kline that were replaced because the source revised them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Identifier of the run that replaced it.
+    pub run: String,
+    /// When, local clock.
+    pub at: Millis,
+    /// The values before.
+    pub old: Kline,
 }
 
 /// What is committed together.

@@ -1,0 +1,222 @@
+//! Tables, views and triggers, and how an older file becomes a current one.
+//!
+//! Per interval there is one table `kline_rows_<suffix>`, clustered by series and open time, and one view
+//! `klines_<suffix>` for people. Decimals are text exactly as sent, times are integer milliseconds. A person may delete
+//! or change rows of a table with any SQLite shell: triggers then mark the bucket as unknown (see [`crate::buckets`]).
+
+use kline::Interval;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::fail::{Doing, Place};
+use crate::buckets::{SHIFT, SIZE};
+use crate::leases::now;
+use crate::{StoreError, StoreResult};
+
+/// One step of the schema: its version, and the statements that lead to it from the version before.
+pub(super) struct Migration {
+    pub(super) version: u32,
+    pub(super) sql: fn() -> String,
+}
+
+/// Every step, oldest first. A released step never changes; what is to change comes as a new step.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: first }];
+
+/// Columns of a kline in every table that holds one, in the order of `write::bind` and `read::kline`.
+pub(super) const COLUMNS: &str = "open_time, open, high, low, close, volume, close_time, quote_volume, count, \
+     taker_buy_volume, taker_buy_quote_volume";
+
+/// The version a file has, 0 for an empty one.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<u32> {
+    let known = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kline_migrations'";
+    if conn.query_row(known, [], |_| Ok(())).optional()?.is_none() {
+        return Ok(0);
+    }
+    conn.query_row("SELECT coalesce(max(version), 0) FROM kline_migrations", [], |row| row.get(0))
+}
+
+/// Refuses a file that a newer program wrote. Changes nothing.
+pub(super) fn check(conn: &Connection, place: &Place, steps: &[Migration]) -> StoreResult<u32> {
+    let found = version(conn).doing(place, || "reading the schema version".into())?;
+    let known = steps.last().map_or(0, |m| m.version);
+    if found > known {
+        return Err(StoreError::Newer { place: place.name.clone(), found, known });
+    }
+    Ok(found)
+}
+
+/// Brings a file to the newest version, each step in a transaction of its own. Two processes may do so at once.
+pub(super) fn migrate(conn: &mut Connection, place: &Place, steps: &[Migration]) -> StoreResult<()> {
+    if check(conn, place, steps)? == steps.last().map_or(0, |m| m.version) {
+        return Ok(());
+    }
+    for step in steps {
+        apply(conn, place, steps, step)?;
+    }
+    Ok(())
+}
+
+fn apply(conn: &mut Connection, place: &Place, steps: &[Migration], step: &Migration) -> StoreResult<()> {
+    let doing = || format!("bringing {} to schema version {}", place.name, step.version);
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).doing(place, doing)?;
+    if check(&tx, place, steps)? >= step.version {
+        return Ok(());
+    }
+    tx.execute_batch(&(step.sql)()).doing(place, doing)?;
+    tx.execute("INSERT INTO kline_migrations (version, applied_at) VALUES (?1, ?2)", (step.version, now().0))
+        .doing(place, doing)?;
+    tx.commit().doing(place, doing)?;
+    tracing::debug!(place = place.name, version = step.version, "schema migrated");
+    Ok(())
+}
+
+fn first() -> String {
+    let mut sql = String::from(BOOKS);
+    for interval in Interval::ALL {
+        sql.push_str(&rows_of(interval));
+    }
+    sql
+}
+
+const BOOKS: &str = "
+CREATE TABLE kline_migrations (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT;
+
+CREATE TABLE kline_series (
+  id INTEGER PRIMARY KEY,
+  market TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  interval TEXT NOT NULL,
+  listed INTEGER,                 -- ms; when the exchange listed the symbol, as first learnt
+  UNIQUE (market, symbol, interval)
+) STRICT;
+
+-- Which of 1024 consecutive slots are filled. NULL in filled: unknown, the rows must be asked.
+CREATE TABLE kline_buckets (
+  series_id INTEGER NOT NULL,
+  bucket INTEGER NOT NULL,        -- slot number >> 10
+  filled INTEGER,                 -- filled slots
+  bits BLOB,                      -- one bit per slot, lowest first; NULL when none or all are set
+  row_count INTEGER NOT NULL,     -- klines; more than filled where two opened in one slot
+  PRIMARY KEY (series_id, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- What the source does not have: [since, until), ms.
+CREATE TABLE kline_absent (
+  series_id INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  how TEXT NOT NULL,
+  established_at INTEGER NOT NULL,
+  PRIMARY KEY (series_id, since)
+) STRICT, WITHOUT ROWID;
+
+-- What was asked of whom: [since, until), ms.
+CREATE TABLE kline_ledger (
+  series_id INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  run TEXT NOT NULL,
+  source TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  row_count INTEGER NOT NULL,
+  rejected INTEGER NOT NULL,
+  fetched_at INTEGER NOT NULL,
+  PRIMARY KEY (series_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Values that were replaced, because the source revised them.
+CREATE TABLE kline_audit (
+  id INTEGER PRIMARY KEY,
+  series_id INTEGER NOT NULL,
+  run TEXT NOT NULL,
+  replaced_at INTEGER NOT NULL,
+  open_time INTEGER NOT NULL,
+  open TEXT NOT NULL, high TEXT NOT NULL, low TEXT NOT NULL, close TEXT NOT NULL, volume TEXT NOT NULL,
+  close_time INTEGER NOT NULL, quote_volume TEXT NOT NULL, count INTEGER NOT NULL,
+  taker_buy_volume TEXT NOT NULL, taker_buy_quote_volume TEXT NOT NULL
+) STRICT;
+CREATE INDEX kline_audit_by_series ON kline_audit (series_id, id);
+
+CREATE TABLE kline_leases (
+  market TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  interval TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  token TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  PRIMARY KEY (market, symbol, interval)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kline_runs (
+  id INTEGER PRIMARY KEY,
+  run TEXT NOT NULL,
+  job TEXT NOT NULL,
+  market TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  interval TEXT NOT NULL,
+  started INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  report TEXT NOT NULL,
+  UNIQUE (run, market, symbol, interval)
+) STRICT;
+CREATE INDEX kline_runs_by_series ON kline_runs (market, symbol, interval, id);
+
+CREATE TABLE kline_outbox (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  subject TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  traceparent TEXT,
+  created INTEGER NOT NULL,
+  delivered INTEGER
+) STRICT;
+CREATE INDEX kline_outbox_pending ON kline_outbox (position) WHERE delivered IS NULL;
+";
+
+/// Table, triggers and view of one interval.
+fn rows_of(interval: Interval) -> String {
+    let (suffix, name) = (interval.suffix(), interval.as_str());
+    let bucket = bucket_of(interval, "old.open_time");
+    let forget = format!(
+        "UPDATE kline_buckets SET filled = NULL, bits = NULL, row_count = max(row_count - 1, 0) \
+         WHERE series_id = old.series_id AND bucket = {bucket};"
+    );
+    let instant = |column: &str| format!("strftime('%Y-%m-%dT%H:%M:%fZ', k.{column} / 1000.0, 'unixepoch')");
+    format!(
+        "
+CREATE TABLE kline_rows_{suffix} (
+  series_id INTEGER NOT NULL,
+  open_time INTEGER NOT NULL,
+  open TEXT NOT NULL, high TEXT NOT NULL, low TEXT NOT NULL, close TEXT NOT NULL, volume TEXT NOT NULL,
+  close_time INTEGER NOT NULL, quote_volume TEXT NOT NULL, count INTEGER NOT NULL,
+  taker_buy_volume TEXT NOT NULL, taker_buy_quote_volume TEXT NOT NULL,
+  PRIMARY KEY (series_id, open_time)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER kline_rows_{suffix}_deleted AFTER DELETE ON kline_rows_{suffix} BEGIN {forget} END;
+CREATE TRIGGER kline_rows_{suffix}_moved AFTER UPDATE OF series_id, open_time ON kline_rows_{suffix} BEGIN {forget} END;
+CREATE VIEW klines_{suffix} AS
+  SELECT s.market AS market, s.symbol AS symbol, {open} AS open_time, k.open AS open, k.high AS high, k.low AS low,
+    k.close AS close, k.volume AS volume, {close} AS close_time, k.quote_volume AS quote_volume, k.count AS count,
+    k.taker_buy_volume AS taker_buy_volume, k.taker_buy_quote_volume AS taker_buy_quote_volume
+  FROM kline_series s JOIN kline_rows_{suffix} k ON k.series_id = s.id WHERE s.interval = '{name}';
+",
+        open = instant("open_time"),
+        close = instant("close_time"),
+    )
+}
+
+/// The bucket of an instant as an SQL expression; agrees with `bucket_of(interval.slot_of(_))` for every instant that
+/// can be stored.
+pub(super) fn bucket_of(interval: Interval, at: &str) -> String {
+    match interval.fixed_ms() {
+        Some(step) => {
+            let from_anchor = format!("({at} - {})", interval.anchor().0);
+            // Division rounds towards zero, buckets before the anchor must round down.
+            format!("({from_anchor} / {size} - ({from_anchor} % {size} < 0))", size = step * SIZE)
+        }
+        None => {
+            let part = |p: &str| format!("strftime('%{p}', {at} / 1000, 'unixepoch')");
+            format!("((({} - 1970) * 12 + {} - 1) >> {SHIFT})", part("Y"), part("m"))
+        }
+    }
+}

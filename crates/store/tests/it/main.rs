@@ -1,0 +1,4 @@
+//! What every engine promises ([`suite`]), and what only SQLite does ([`sqlite`]).
+
+mod common;
+mod sqlite;
