@@ -1,0 +1,72 @@
+//! The simulator's own endpoints, under `/__`. They cost no weight, are never disturbed and are not counted.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::faults::Faults;
+use crate::locked;
+use crate::state::Shared;
+
+type SharedState = State<Arc<Shared>>;
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/", get(help))
+        .route("/__stats", get(stats))
+        .route("/__stats/reset", post(reset))
+        .route("/__requests", get(requests))
+        .route("/__faults", get(faults).post(set_faults))
+}
+
+async fn help() -> &'static str {
+    "A local Binance.\n\n\
+     GET  /fapi/v1/{ping,time,exchangeInfo,klines,continuousKlines}   USD-M futures\n\
+     GET  /dapi/v1/{ping,time,exchangeInfo,klines,continuousKlines}   COIN-M futures\n\
+     GET  /api/v3/{ping,time,exchangeInfo,klines}                     spot\n\n\
+     GET  /__stats            what was asked and answered\n\
+     POST /__stats/reset      count from zero\n\
+     GET  /__requests?after=N the log of requests\n\
+     GET  /__faults           what goes wrong\n\
+     POST /__faults           make something go wrong; {} makes everything right\n"
+}
+
+async fn stats(State(shared): SharedState) -> Response {
+    Json(shared.stats()).into_response()
+}
+
+async fn reset(State(shared): SharedState) -> StatusCode {
+    shared.reset_stats();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn requests(State(shared): SharedState, Query(query): Query<After>) -> Response {
+    Json(locked(&shared.book).requests(query.after)).into_response()
+}
+
+async fn faults(State(shared): SharedState) -> Response {
+    Json(Faults::clone(&shared.faults())).into_response()
+}
+
+async fn set_faults(State(shared): SharedState, body: String) -> Response {
+    match Faults::from_json(&body) {
+        Ok(faults) => {
+            shared.set_faults(faults.clone());
+            Json(faults).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, Json(json!({ "error": error.to_string() }))).into_response(),
+    }
+}

@@ -1,0 +1,2 @@
+//! A local Binance.
+fn main() {}

@@ -1,0 +1,4 @@
+//! The exchange as its clients see it: over HTTP.
+
+mod semantics;
+mod support;
