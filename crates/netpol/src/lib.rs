@@ -1,10 +1,15 @@
 //! Kubernetes NetworkPolicy engine: reads manifests with the place of every field, and judges what may talk
 //! to what. Pure: no files, no network, no clock.
 
+mod model;
 pub mod object;
+mod profile;
 mod read;
+pub mod set;
 mod source;
 mod yaml;
 
+pub use model::*;
+pub use profile::{DnsServer, HostNetwork, Profile};
 pub use read::{Input, Location};
 pub use source::{FileId, Limits, Problem, ProblemKind, SourceFile, Span, Spanned, Text};
