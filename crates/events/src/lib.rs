@@ -1,0 +1,1 @@
+//! Completion messages: from the store's outbox to NATS.

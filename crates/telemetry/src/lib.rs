@@ -1,0 +1,1 @@
+//! OpenTelemetry and logs: set-up, names, flush at exit.
