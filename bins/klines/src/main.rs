@@ -1,2 +1,47 @@
-//! Under construction.
-fn main() {}
+//! `klines`: keeps Binance klines complete in your own database, and proves it.
+//!
+//! `main` → [`run`] → one function per command in [`commands`]. Command line, environment and file become
+//! [`settings::Settings`] first; commands see only those.
+
+mod args;
+mod commands;
+mod error;
+mod settings;
+mod signals;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::error::CliError;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with 0, mistakes to stderr with 2; a closed pipe is nobody's fault.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            ui::print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    // Every TLS client of the process uses ring.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Io { doing: "start the runtime".into(), source })?;
+    runtime.block_on(commands::dispatch(cli))
+}

@@ -1,0 +1,206 @@
+//! The command line. Every value is kept as text here; [`crate::settings`] merges it with environment and file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done and complete
+  1    failed
+  2    wrong usage or configuration
+  3    ran to the end, but something is missing (gaps: something was found)
+  130  interrupted (SIGINT), 143 terminated (SIGTERM): the chunk in hand was finished
+
+Settings come from the command line, then the environment, then klines.toml, then defaults: `klines config` shows each
+value and where it came from.";
+
+/// Keeps Binance klines (candles) complete in your own database, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "klines", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Settings file [default: klines.toml, if there is one; environment: KLINES_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Store URL: sqlite://PATH [default: sqlite://klines.db; environment: KLINES_STORE]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub store: Option<String>,
+    /// What results look like [default: human; environment: KLINES_OUTPUT]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
+    pub output: Option<OutputFormat>,
+    /// Log filter: error, warn, info, debug, or per module [default: warn on a terminal, else info; environment: LOG_LEVEL]
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
+    pub log_level: Option<String>,
+    /// Log lines as text or JSON [default: text; environment: LOG_FORMAT]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
+    pub log_format: Option<String>,
+    /// No progress bars, even on a terminal
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_progress: bool,
+}
+
+/// Form of results on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring series up to date: from the last stored kline to the last closed one
+    #[command(after_help = "\
+Examples:
+  klines extract --symbols BTCUSDT,ETHUSDT --intervals 5m,1h
+  klines extract --symbols BTCUSDT --intervals 1m --lookback 30d
+  klines extract --market spot --symbols BTCUSDT --intervals 1d --since 2017-08-17")]
+    Extract(ExtractArgs),
+    /// Find and fill every gap of the range
+    #[command(after_help = "\
+Examples:
+  klines fill-gaps --symbols BTCUSDT,ETHUSDT --intervals 5m --since 2023-01-01
+  klines fill-gaps --symbols BTCUSDT --intervals all --since listing --dry-run
+  klines fill-gaps --symbols BTCUSDT --intervals 1h              (from the first stored kline on)")]
+    FillGaps(FillArgs),
+    /// List gaps, with a coverage map
+    #[command(after_help = "\
+Examples:
+  klines gaps                                    (every stored series)
+  klines gaps --symbols BTCUSDT --intervals 5m --since 2023-01-01 --output json")]
+    Gaps(GapsArgs),
+    /// Show every stored series: range, completeness, last run
+    Status(StatusArgs),
+    /// See it work, offline: a local exchange, a store with holes, the fill, the proof
+    #[command(after_help = "\
+Needs nothing and leaves nothing behind, unless told where to keep the store:
+  klines demo --keep demo.db")]
+    Demo(DemoArgs),
+    /// Run the local exchange: Binance's REST API with real or synthetic klines, limits and faults on demand
+    Simulate(exchange_sim::cli::Args),
+    /// Show the effective settings and where each came from
+    Config,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: klines completions bash > /etc/bash_completion.d/klines")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example: klines man | man -l -")]
+    Man,
+}
+
+/// Which series.
+#[derive(Debug, Args, Default)]
+pub struct SeriesArgs {
+    /// Market: um (USD-M futures), cm (COIN-M futures) or spot [default: um; environment: KLINES_MARKET]
+    #[arg(long, value_name = "MARKET")]
+    pub market: Option<String>,
+    /// Symbols, separated by commas [environment: KLINES_SYMBOLS]
+    #[arg(long, value_name = "A,B")]
+    pub symbols: Option<String>,
+    /// Intervals, separated by commas, or `all` (every interval of the market but 1s) [environment: KLINES_INTERVALS]
+    #[arg(long, value_name = "I,J")]
+    pub intervals: Option<String>,
+}
+
+/// Which range.
+#[derive(Debug, Args, Default)]
+pub struct RangeArgs {
+    /// Start, inclusive, UTC: 2023-01-01, 2023-01-01T06:30:00Z, milliseconds, or `listing` [environment: KLINES_SINCE]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// End, exclusive [default: the last closed kline, by the exchange's clock]
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// How to fetch.
+#[derive(Debug, Args, Default)]
+pub struct FetchArgs {
+    /// Show what would be done and what it would cost in requests, weight and time; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Ask again for what is remembered as absent at the exchange
+    #[arg(long)]
+    pub recheck_absent: bool,
+    /// Count stored rows one by one instead of trusting the store's bucket counts
+    #[arg(long)]
+    pub recount: bool,
+    /// What to save: weight, requests, or auto [default: auto: weight, unless the line is too slow to use it up]
+    #[arg(long, value_name = "WHAT")]
+    pub prefer: Option<String>,
+    /// Requests in flight [default: 6]
+    #[arg(long, value_name = "N")]
+    pub in_flight: Option<String>,
+    /// Series worked on at once [default: 4]
+    #[arg(long, value_name = "N")]
+    pub series_at_once: Option<String>,
+    /// Share of the exchange's weight limit to leave to others, percent [default: 10]
+    #[arg(long, value_name = "PERCENT")]
+    pub reserve: Option<String>,
+    /// How long to wait for another job on the same series [default: 90s]
+    #[arg(long, value_name = "TIME")]
+    pub lease_wait: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// How far to look back: a time (30d, 12h) or a number of klines [default: 499 klines when nothing is stored; environment: KLINES_LOOKBACK]
+    #[arg(long, value_name = "TIME|N", conflicts_with = "since")]
+    pub lookback: Option<String>,
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct FillArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct GapsArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Count stored rows one by one instead of trusting the store's bucket counts
+    #[arg(long)]
+    pub recount: bool,
+    /// List at most this many gaps per series (what is left out is said) [default: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the store in this file (it must not exist yet)
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+}

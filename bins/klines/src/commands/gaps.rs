@@ -1,0 +1,218 @@
+//! `klines gaps`: what is missing, as a map and as a list. Works without the exchange.
+
+use std::process::ExitCode;
+
+use binance::Client;
+use kline::{Millis, RangeSet, Series, SlotRange};
+use pipeline::Since;
+use serde_json::{Value, json};
+use store::types::absent_slots;
+use store::{KlineStore, SeriesRecord, Store};
+
+use super::jobs::open_read_only;
+use crate::args::{GapsArgs, OutputFormat};
+use crate::error::{CliError, exit};
+use crate::settings::Settings;
+use crate::ui::table::{Align, render};
+use crate::ui::{self, Style, grouped, map, percent, plural, span};
+
+/// What is known of one series.
+pub struct Coverage {
+    pub series: Series,
+    pub slots: SlotRange,
+    pub missing: RangeSet,
+    pub absent: RangeSet,
+}
+
+impl Coverage {
+    /// Filled slots.
+    pub fn stored(&self) -> u64 {
+        self.slots.len() - self.missing.len() - self.absent.len()
+    }
+}
+
+/// Lists the gaps of the series named, or of all that are stored.
+pub async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode, CliError> {
+    let output = settings.output()?;
+    let store = open_read_only(&settings.store_url()?).await?;
+    let mut found = Vec::new();
+    for record in records(settings, &store).await? {
+        let slots = range(settings, &record).await?;
+        found.push(coverage(&store, &record.series, slots, args.recount).await?);
+    }
+    store.close().await?;
+    if output == OutputFormat::Json {
+        ui::out(&format!("{:#}\n", as_json(&found)))?;
+    } else {
+        ui::out(&human(&found, args.limit, Style::stdout(), ui::width()))?;
+    }
+    let any = found.iter().any(|c| !c.missing.is_empty());
+    Ok(ExitCode::from(if any { exit::INCOMPLETE } else { 0 }))
+}
+
+/// The series named, whether stored or not, or else all that are stored.
+pub async fn records(settings: &Settings, store: &Store) -> Result<Vec<SeriesRecord>, CliError> {
+    let Some(named) = settings.series()? else { return Ok(store.all_series().await?) };
+    let mut records = Vec::new();
+    for series in named {
+        let stored = store.series(&series).await?;
+        records.push(stored.unwrap_or(SeriesRecord { series, listed: None, extent: None }));
+    }
+    Ok(records)
+}
+
+/// From `--since` or the first stored kline to `--until` or the last closed one; without a connection to the exchange
+/// (or with nothing to ask it for) to the last stored one.
+async fn range(settings: &Settings, record: &SeriesRecord) -> Result<SlotRange, CliError> {
+    let interval = record.series.interval;
+    let up = |at: Millis| interval.slot_of(at) + i64::from(!interval.is_aligned(at));
+    let (since, until) = (settings.since()?, settings.until()?);
+    if let (Since::At(since), Some(until)) = (since, until)
+        && until <= since
+    {
+        return Err(CliError::usage(format!(
+            "--until {until} is not after --since {since}: the range is empty"
+        )));
+    }
+    let start = match (since, record.extent, record.listed) {
+        (Since::At(since), _, _) => up(since),
+        (Since::Listing, _, Some(listed)) => interval.slot_of(listed),
+        (_, Some(extent), _) => interval.slot_of(extent.first),
+        (_, None, _) => return Ok(SlotRange::new(0, 0)),
+    };
+    let last_stored = record.extent.map_or(start, |extent| interval.slot_of(extent.last) + 1);
+    let end = match until {
+        Some(until) => up(until),
+        None => match now(settings, &record.series).await? {
+            Some(now) => interval.first_open_slot(now),
+            None => last_stored,
+        },
+    };
+    Ok(SlotRange::new(start, end.max(start)))
+}
+
+/// The exchange's clock, or `None` with a word of warning when it cannot be reached.
+async fn now(settings: &Settings, series: &Series) -> Result<Option<Millis>, CliError> {
+    let mut config = settings.client()?;
+    config.attempts = 1;
+    let asked = match Client::new(config) {
+        Ok(client) => client.now(series.market).await,
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(now) => Ok(Some(now)),
+        Err(error) => {
+            let why = pipeline::error::chain(&error);
+            tracing::warn!(%series, "the exchange's clock is out of reach, so this ends with the last stored kline: {why}");
+            Ok(None)
+        }
+    }
+}
+
+/// Asks the store what a range holds.
+pub async fn coverage(
+    store: &Store,
+    series: &Series,
+    slots: SlotRange,
+    recount: bool,
+) -> Result<Coverage, CliError> {
+    let open =
+        if recount { store.recount(series, slots).await? } else { store.missing(series, slots).await? };
+    let absent = absent_slots(&store.absent(series, slots).await?).clip(slots).intersection(&open);
+    Ok(Coverage { series: series.clone(), slots, missing: open.difference(&absent), absent })
+}
+
+fn as_json(found: &[Coverage]) -> Value {
+    let gap = |c: &Coverage, run: &SlotRange| {
+        let time = c.series.interval.time_range(*run);
+        json!({"since": time.since.to_string(), "until": time.until.to_string(), "klines": run.len()})
+    };
+    let one = |c: &Coverage| {
+        let time = c.series.interval.time_range(c.slots);
+        json!({
+            "market": c.series.market.as_str(),
+            "symbol": c.series.symbol.as_str(),
+            "interval": c.series.interval.as_str(),
+            "since": time.since.to_string(),
+            "until": time.until.to_string(),
+            "expected": c.slots.len(),
+            "stored": c.stored(),
+            "absent": c.absent.len(),
+            "missing": c.missing.len(),
+            "gaps": c.missing.ranges().iter().map(|run| gap(c, run)).collect::<Vec<_>>(),
+        })
+    };
+    let sum = |of: fn(&Coverage) -> u64| found.iter().map(of).sum::<u64>();
+    json!({
+        "series": found.iter().map(one).collect::<Vec<_>>(),
+        "totals": {
+            "expected": sum(|c| c.slots.len()),
+            "stored": sum(Coverage::stored),
+            "absent": sum(|c| c.absent.len()),
+            "missing": sum(|c| c.missing.len()),
+            "gaps": sum(|c| c.missing.runs() as u64),
+        },
+    })
+}
+
+fn human(found: &[Coverage], limit: Option<usize>, style: Style, width: usize) -> String {
+    if found.is_empty() {
+        return "nothing is stored yet: klines extract or klines fill-gaps --since brings it in\n".into();
+    }
+    let mut out = draw(&found.iter().collect::<Vec<_>>(), style, width);
+    for coverage in found.iter().filter(|c| !c.missing.is_empty()) {
+        out.push_str(&format!("\n{}\n", style.bold(&coverage.series.to_string())));
+        out.push_str(&list(coverage, limit));
+    }
+    let missing: u64 = found.iter().map(|c| c.missing.len()).sum();
+    let gaps: u64 = found.iter().map(|c| c.missing.runs() as u64).sum();
+    out.push_str(&match missing {
+        0 => format!("\n{}: no gaps\n", style.green("complete")),
+        _ => format!("\n{} missing in {}\n", plural(missing, "kline"), plural(gaps, "gap")),
+    });
+    out
+}
+
+/// The coverage map of several series.
+pub fn draw(found: &[&Coverage], style: Style, width: usize) -> String {
+    let name_width = found.iter().map(|c| c.series.to_string().chars().count()).max().unwrap_or(0);
+    let cells = width.saturating_sub(name_width + 28).max(10);
+    let mut out = String::new();
+    let mut axis = String::new();
+    for c in found {
+        let line = map::axis(&c.series, c.slots, cells.min(usize::try_from(c.slots.len()).unwrap_or(cells)));
+        if line != axis && !c.slots.is_empty() {
+            out.push_str(&style.dim(&format!("{:name_width$}  {line}", "")));
+            out.push('\n');
+            axis = line;
+        }
+        let cells = map::row(c.slots, &c.missing, &c.absent, cells, style);
+        let share = percent(c.stored() + c.absent.len(), c.slots.len());
+        let missing = if c.missing.is_empty() {
+            String::new()
+        } else {
+            format!("  {} missing", grouped(c.missing.len()))
+        };
+        out.push_str(&format!("{:name_width$}  {cells} {share:>6}{missing}\n", c.series.to_string()));
+    }
+    out.push_str(&format!("{:name_width$}  {}\n", "", map::legend(style)));
+    out
+}
+
+fn list(c: &Coverage, limit: Option<usize>) -> String {
+    let header =
+        [("from", Align::Left), ("to", Align::Left), ("klines", Align::Right), ("time", Align::Right)];
+    let shown = limit.unwrap_or(usize::MAX);
+    let row = |run: &SlotRange| {
+        let time = c.series.interval.time_range(*run);
+        let length = u64::try_from(time.until.0 - time.since.0).unwrap_or(0);
+        vec![time.since.minute(), time.until.minute(), grouped(run.len()), span(length)]
+    };
+    let rows: Vec<_> = c.missing.ranges().iter().take(shown).map(row).collect();
+    let mut out = render(&header, &rows);
+    let left = c.missing.runs().saturating_sub(shown);
+    if left > 0 {
+        out.push_str(&format!("… and {} more (--limit {shown})\n", grouped(left as u64)));
+    }
+    out
+}

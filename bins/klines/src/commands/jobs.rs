@@ -1,0 +1,234 @@
+//! `klines extract` and `klines fill-gaps`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use binance::Client;
+use kline::Millis;
+use pipeline::{Job, MessageOptions, Options, Report, SeriesReport};
+use store::{KlineStore, OpenOptions, Store};
+
+use crate::args::{FetchArgs, OutputFormat};
+use crate::error::{CliError, exit};
+use crate::settings::{Settings, keys};
+use crate::signals::Stop;
+use crate::ui::progress::Progress;
+use crate::ui::table::{Align, render};
+use crate::ui::{self, Style, grouped, plural, span};
+
+/// Runs a job and prints its report.
+pub async fn run(
+    settings: &Settings,
+    job: Job,
+    fetch: &FetchArgs,
+    no_progress: bool,
+    stop: &Stop,
+) -> Result<ExitCode, CliError> {
+    let output = settings.output()?;
+    let options = options(settings, job, fetch)?;
+    let store = open(settings, fetch.dry_run).await?;
+    let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
+    let progress = Progress::new(!no_progress);
+    let report = pipeline::run(&store, &client, &options, &progress, wall_clock(), &stop.token).await?;
+    store.close().await?;
+    print(&report, output)?;
+    Ok(ExitCode::from(stop.exit_code().filter(|_| report.interrupted()).unwrap_or(code_of(&report))))
+}
+
+/// Opens the store; for a dry run read-only, and a store that does not exist yet counts as an empty one.
+async fn open(settings: &Settings, dry_run: bool) -> Result<Store, CliError> {
+    let url = settings.store_url()?;
+    let file = url.strip_prefix("sqlite://").map(Path::new);
+    Ok(match (dry_run, file) {
+        (false, _) => Store::open(&url).await?,
+        (true, Some(file)) if !file.exists() => Store::open("sqlite::memory:").await?,
+        (true, _) => open_read_only(&url).await?,
+    })
+}
+
+/// Opens a store without changing anything, not even creating it.
+pub async fn open_read_only(url: &str) -> Result<Store, CliError> {
+    Ok(Store::open_with(url, OpenOptions { read_only: true, ..OpenOptions::default() }).await?)
+}
+
+/// Local time, for run records and messages; never for judging what is closed.
+pub fn wall_clock() -> Millis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since_epoch.as_millis()).unwrap_or_default())
+}
+
+fn options(settings: &Settings, job: Job, fetch: &FetchArgs) -> Result<Options, CliError> {
+    let prefix = match job {
+        Job::Extract => keys::NATS_PREFIX_PRODUCTION,
+        Job::FillGaps => keys::NATS_PREFIX_GAP_FILLER,
+    };
+    let messages = settings.messages_wanted()?.then(|| MessageOptions {
+        prefix: settings.text(prefix).unwrap_or_default().trim_end_matches('.').to_owned(),
+    });
+    Ok(Options {
+        since: settings.since()?,
+        until: settings.until()?,
+        dry_run: fetch.dry_run,
+        recheck_absent: fetch.recheck_absent,
+        recount: fetch.recount,
+        prefer: settings.prefer()?,
+        series_at_once: settings.series_at_once()?,
+        in_flight: settings.in_flight()?,
+        lease_wait: settings.lease_wait()?,
+        messages,
+        ..Options::new(job, settings.some_series()?)
+    })
+}
+
+fn code_of(report: &Report) -> u8 {
+    match report.outcome {
+        "complete" => 0,
+        "incomplete" => exit::INCOMPLETE,
+        _ => exit::FAILED,
+    }
+}
+
+/// Prints a report to stdout.
+pub fn print(report: &Report, output: OutputFormat) -> Result<(), CliError> {
+    match output {
+        OutputFormat::Json => {
+            let text = serde_json::to_string_pretty(report).map_err(|error| CliError::Failed {
+                message: format!("cannot render the report: {error}"),
+                hint: None,
+            })?;
+            ui::out(&format!("{text}\n"))
+        }
+        OutputFormat::Human => ui::out(&human(report, Style::stdout())),
+    }
+}
+
+fn human(report: &Report, style: Style) -> String {
+    let mut out = if report.dry_run { plan_table(report) } else { result_table(report) };
+    for series in &report.series {
+        out.push_str(&remarks(series, style));
+    }
+    out.push_str(&verdict(report, style));
+    out
+}
+
+fn result_table(report: &Report) -> String {
+    let header = [
+        ("series", Align::Left),
+        ("from", Align::Left),
+        ("expected", Align::Right),
+        ("missing", Align::Right),
+        ("gaps", Align::Right),
+        ("written", Align::Right),
+        ("absent", Align::Right),
+        ("still missing", Align::Right),
+        ("weight", Align::Right),
+        ("time", Align::Right),
+    ];
+    let row = |s: &SeriesReport| {
+        let day = s.since.as_deref().map_or("-", |since| since.get(..10).unwrap_or(since));
+        let numbers = [s.expected, s.missing_before, s.gaps, s.written, s.absent, s.missing_after, s.weight];
+        let mut row = vec![s.name(), day.to_owned()];
+        row.extend(numbers.map(grouped));
+        row.push(span(s.duration_ms));
+        row
+    };
+    render(&header, &report.series.iter().map(row).collect::<Vec<_>>())
+}
+
+fn plan_table(report: &Report) -> String {
+    let header = [
+        ("series", Align::Left),
+        ("from", Align::Left),
+        ("until", Align::Left),
+        ("missing", Align::Right),
+        ("gaps", Align::Right),
+        ("requests", Align::Right),
+        ("weight", Align::Right),
+        ("time, about", Align::Right),
+    ];
+    let row = |s: &SeriesReport| {
+        let minute = |t: &Option<String>| {
+            t.as_deref().map_or("-".to_owned(), |t| t.get(..16).unwrap_or(t).replace('T', " "))
+        };
+        let plan = s.plan.unwrap_or_default();
+        vec![
+            s.name(),
+            minute(&s.since),
+            minute(&s.until),
+            grouped(s.missing_before),
+            grouped(s.gaps),
+            grouped(plan.requests),
+            grouped(plan.weight),
+            span(plan.seconds * 1000),
+        ]
+    };
+    render(&header, &report.series.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What is worth saying about a series beyond its numbers.
+fn remarks(series: &SeriesReport, style: Style) -> String {
+    let mut out = String::new();
+    let name = series.name();
+    if let Some(error) = &series.error {
+        out.push_str(&format!("{} {name}: {error}\n", style.red("failed:")));
+        if let Some(hint) = &series.hint {
+            out.push_str(&format!("  {} {hint}\n", style.bold("hint:")));
+        }
+    }
+    for refused in &series.rejections {
+        let rows = plural(refused.rows, "row");
+        out.push_str(&format!(
+            "{} {name}: {rows} refused, the first: {}\n",
+            style.yellow("note:"),
+            refused.first
+        ));
+    }
+    let flags = series.flagged;
+    for (count, what) in
+        [(flags.off_grid, "opened off the grid"), (flags.odd_close, "have an odd close time")]
+    {
+        if count > 0 {
+            let klines = plural(count, "kline");
+            out.push_str(&format!("{} {name}: {klines} {what}; stored as sent\n", style.dim("note:")));
+        }
+    }
+    out
+}
+
+fn verdict(report: &Report, style: Style) -> String {
+    let t = report.totals;
+    let time = span(report.duration_ms);
+    if report.dry_run {
+        let plans = || report.series.iter().filter_map(|s| s.plan);
+        let (requests, weight): (u64, u64) =
+            (plans().map(|p| p.requests).sum(), plans().map(|p| p.weight).sum());
+        return format!(
+            "dry run, nothing written: {} missing, {}, weight {}\n",
+            plural(t.missing_before, "kline"),
+            plural(requests, "request"),
+            grouped(weight)
+        );
+    }
+    let cost = format!("{}, weight {}, {time}", plural(t.requests, "request"), grouped(t.weight));
+    match report.outcome {
+        "complete" => {
+            format!("{}: {} written ({cost})\n", style.green("complete"), plural(t.written, "kline"))
+        }
+        "incomplete" => format!(
+            "{}: {} written, {} still missing ({cost})\n",
+            style.yellow("incomplete"),
+            plural(t.written, "kline"),
+            grouped(t.missing_after)
+        ),
+        _ => {
+            let failed = report.series.iter().filter(|s| s.error.is_some()).count();
+            format!(
+                "{}: {failed} of {} failed; {} written ({cost})\n",
+                style.red("failed"),
+                plural(report.series.len() as u64, "series").replace("seriess", "series"),
+                plural(t.written, "kline")
+            )
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every setting by name: its environment variables and its default.
+
+use super::{Origin, Value};
+use crate::error::CliError;
+
+/// One setting.
+pub struct Key {
+    /// Name in `klines.toml` (dots are tables) and in `klines config`.
+    pub name: &'static str,
+    /// Environment variables, the first that is set counts.
+    pub env: &'static [&'static str],
+    /// Value when nothing is said.
+    pub default: Option<&'static str>,
+}
+
+pub const STORE: &str = "store";
+pub const MARKET: &str = "market";
+pub const SYMBOLS: &str = "symbols";
+pub const INTERVALS: &str = "intervals";
+pub const SINCE: &str = "since";
+pub const UNTIL: &str = "until";
+pub const LOOKBACK: &str = "lookback";
+pub const OUTPUT: &str = "output";
+pub const LOG_LEVEL: &str = "log.level";
+pub const LOG_FORMAT: &str = "log.format";
+pub const FUTURES_URL: &str = "binance.futures_url";
+pub const COIN_URL: &str = "binance.coin_url";
+pub const SPOT_URL: &str = "binance.spot_url";
+pub const TIMEOUT: &str = "binance.timeout";
+pub const IN_FLIGHT: &str = "binance.in_flight";
+pub const RESERVE: &str = "binance.reserve";
+pub const PREFER: &str = "binance.prefer";
+pub const SERIES_AT_ONCE: &str = "jobs.series_at_once";
+pub const LEASE_WAIT: &str = "jobs.lease_wait";
+pub const NATS_URL: &str = "nats.url";
+pub const NATS_ENABLED: &str = "nats.enabled";
+pub const NATS_PREFIX_GAP_FILLER: &str = "nats.prefix_gap_filler";
+pub const NATS_PREFIX_PRODUCTION: &str = "nats.prefix_production";
+
+const fn key(name: &'static str, env: &'static [&'static str], default: Option<&'static str>) -> Key {
+    Key { name, env, default }
+}
+
+/// All of them, in the order `klines config` shows.
+pub const ALL: &[Key] = &[
+    key(STORE, &["KLINES_STORE"], Some("sqlite://klines.db")),
+    key(MARKET, &["KLINES_MARKET"], Some("um")),
+    key(SYMBOLS, &["KLINES_SYMBOLS"], None),
+    key(INTERVALS, &["KLINES_INTERVALS"], None),
+    key(SINCE, &["KLINES_SINCE"], None),
+    key(UNTIL, &[], None),
+    key(LOOKBACK, &["KLINES_LOOKBACK"], None),
+    key(FUTURES_URL, &["BINANCE_FUTURES_API_URL"], Some("https://fapi.binance.com")),
+    key(COIN_URL, &["BINANCE_COIN_API_URL"], Some("https://dapi.binance.com")),
+    key(SPOT_URL, &["BINANCE_API_URL"], Some("https://api.binance.com")),
+    key(TIMEOUT, &["BINANCE_TIMEOUT"], Some("10s")),
+    key(IN_FLIGHT, &["BINANCE_IN_FLIGHT"], Some("6")),
+    key(RESERVE, &["BINANCE_RESERVE"], Some("10")),
+    key(PREFER, &["BINANCE_PREFER"], Some("auto")),
+    key(SERIES_AT_ONCE, &["KLINES_SERIES_AT_ONCE"], Some("4")),
+    key(LEASE_WAIT, &["KLINES_LEASE_WAIT"], Some("90s")),
+    key(NATS_URL, &["NATS_URL"], None),
+    key(NATS_ENABLED, &["NATS_ENABLED"], None),
+    key(NATS_PREFIX_GAP_FILLER, &["NATS_SUBJECT_PREFIX_GAP_FILLER"], Some("binance.extraction.gap-filler")),
+    key(NATS_PREFIX_PRODUCTION, &["NATS_SUBJECT_PREFIX_PRODUCTION"], Some("binance.extraction.production")),
+    key(OUTPUT, &["KLINES_OUTPUT"], Some("human")),
+    key(LOG_LEVEL, &["LOG_LEVEL"], None),
+    key(LOG_FORMAT, &["LOG_FORMAT"], Some("text")),
+];
+
+/// The flag that sets a key.
+pub fn flag_of(name: &str) -> String {
+    match name {
+        LOG_LEVEL => "--log-level".into(),
+        LOG_FORMAT => "--log-format".into(),
+        name => format!("--{}", name.rsplit('.').next().unwrap_or(name).replace('_', "-")),
+    }
+}
+
+/// The store of deployments that say `DB_ADAPTER=mysql` and `MYSQL_URI=…`; without `DB_ADAPTER` the one URI that is set.
+pub fn store_of_adapter(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Value>, CliError> {
+    const ADAPTERS: [(&str, &str); 3] =
+        [("mysql", "MYSQL_URI"), ("postgresql", "POSTGRESQL_URI"), ("mongodb", "MONGODB_URI")];
+    let value = |variable: &str, text: String, also: &str| Value {
+        text,
+        origin: Origin::Env(format!("{also}{variable}")),
+    };
+    if let Some(adapter) = env("DB_ADAPTER") {
+        let wanted = match adapter.to_lowercase().as_str() {
+            "postgres" => "postgresql".to_owned(),
+            "mongo" => "mongodb".to_owned(),
+            other => other.to_owned(),
+        };
+        let Some((_, variable)) = ADAPTERS.iter().find(|(name, _)| *name == wanted) else {
+            return Err(CliError::Usage {
+                message: format!("DB_ADAPTER (environment) is `{adapter}`: no such adapter"),
+                hint: Some("use mysql, postgresql or mongodb, or set KLINES_STORE to a store URL".into()),
+            });
+        };
+        let text = env(variable).ok_or_else(|| CliError::Usage {
+            message: format!("DB_ADAPTER (environment) is `{adapter}`, but {variable} is not set"),
+            hint: Some(format!("set {variable}, or KLINES_STORE to a store URL")),
+        })?;
+        return Ok(Some(value(variable, text, "DB_ADAPTER + ")));
+    }
+    let set: Vec<_> = ADAPTERS.iter().filter_map(|(_, variable)| Some((*variable, env(variable)?))).collect();
+    match set.as_slice() {
+        [] => Ok(None),
+        [(variable, text)] => Ok(Some(value(variable, text.clone(), ""))),
+        several => {
+            let names: Vec<_> = several.iter().map(|(variable, _)| *variable).collect();
+            Err(CliError::Usage {
+                message: format!("{} are all set: which store is meant?", names.join(" and ")),
+                hint: Some("say DB_ADAPTER=mysql, postgresql or mongodb, or set KLINES_STORE".into()),
+            })
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Settings as values of their types. What is malformed is reported with the place it was said in.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use binance::{ClientConfig, Endpoints};
+use kline::{Interval, Market, Millis, Series, Symbol};
+use pipeline::{Lookback, PreferSetting, Since};
+
+use super::{Origin, Settings, keys};
+use crate::args::OutputFormat;
+use crate::error::CliError;
+
+/// A positive length of time: `10s`, `90s`, `15m`, `12h`, `30d`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a length of time: write 500ms, 10s, 15m, 12h or 30d");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let number: u64 = text[..digits].parse().map_err(|_| bad())?;
+    let unit_ms: u64 = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(unit_ms).map(Duration::from_millis).ok_or_else(bad)
+}
+
+impl Settings {
+    /// Reads a value with a parser of the caller's; an error says where the value was given.
+    fn read<T, E: Display>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, CliError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        parse(value.text.trim())
+            .map(Some)
+            .map_err(|error| CliError::usage(format!("{}: {error}", value.origin)))
+    }
+
+    fn need<T, E: Display>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, CliError> {
+        self.read(key, parse)?.ok_or_else(|| CliError::usage(format!("setting `{key}` has no value")))
+    }
+
+    fn number<T: FromStr + PartialOrd + Display + Copy>(
+        &self,
+        key: &str,
+        from: T,
+        to: T,
+    ) -> Result<T, CliError> {
+        self.need(key, |text| match text.parse::<T>() {
+            Ok(number) if from <= number && number <= to => Ok(number),
+            _ => Err(format!("`{text}` is not a whole number from {from} to {to}")),
+        })
+    }
+
+    /// The store's URL.
+    pub fn store_url(&self) -> Result<String, CliError> {
+        self.need(keys::STORE, |text| Ok::<_, String>(text.to_owned()))
+    }
+
+    /// Form of results.
+    pub fn output(&self) -> Result<OutputFormat, CliError> {
+        self.need(keys::OUTPUT, |text| match text {
+            "human" => Ok(OutputFormat::Human),
+            "json" => Ok(OutputFormat::Json),
+            other => Err(format!("unknown output `{other}`: use human or json")),
+        })
+    }
+
+    /// The series named; `None` when neither symbols nor intervals are.
+    pub fn series(&self) -> Result<Option<Vec<Series>>, CliError> {
+        let market = self.need(keys::MARKET, str::parse::<Market>)?;
+        let symbols = self.read(keys::SYMBOLS, |text| list(text, |item| Symbol::new(item)))?;
+        let intervals = self.read(keys::INTERVALS, |text| intervals(market, text))?;
+        let missing = |what: &str, flag: &str, env: &str, example: &str| CliError::Usage {
+            message: format!("no {what} given"),
+            hint: Some(format!("say {flag} {example}, set {env}, or write it into klines.toml")),
+        };
+        match (symbols, intervals) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(missing("symbols", "--symbols", "KLINES_SYMBOLS", "BTCUSDT,ETHUSDT")),
+            (Some(_), None) => Err(missing("intervals", "--intervals", "KLINES_INTERVALS", "5m,1h (or all)")),
+            (Some(symbols), Some(intervals)) => {
+                let mut series = Vec::new();
+                for interval in intervals {
+                    for symbol in &symbols {
+                        let named = Series::new(market, symbol.clone(), interval)
+                            .map_err(|error| CliError::usage(error.to_string()))?;
+                        if !series.contains(&named) {
+                            series.push(named);
+                        }
+                    }
+                }
+                Ok(Some(series))
+            }
+        }
+    }
+
+    /// The series named; naming none is an error.
+    pub fn some_series(&self) -> Result<Vec<Series>, CliError> {
+        self.series()?.ok_or_else(|| CliError::Usage {
+            message: "no symbols and no intervals given".into(),
+            hint: Some("for example --symbols BTCUSDT,ETHUSDT --intervals 5m,1h".into()),
+        })
+    }
+
+    /// Where ranges begin. A look-back given more closely than a start counts instead of it, and the other way round.
+    pub fn since(&self) -> Result<Since, CliError> {
+        let since = self.read(keys::SINCE, |text| match text {
+            "listing" => Ok(Since::Listing),
+            text => text.parse::<Millis>().map(Since::At),
+        })?;
+        let lookback = self.read(keys::LOOKBACK, |text| match text.parse::<u32>() {
+            Ok(0) => Err("a look-back of 0 klines is empty".to_owned()),
+            Ok(klines) => Ok(Lookback::Klines(klines)),
+            Err(_) => parse_duration(text).map(Lookback::Time),
+        })?;
+        let rank = |key: &str| match self.get(key).map(|value| &value.origin) {
+            Some(Origin::Flag(_)) => 2,
+            Some(Origin::Env(_)) => 1,
+            _ => 0,
+        };
+        Ok(match (since, lookback) {
+            (Some(_), Some(lookback)) if rank(keys::LOOKBACK) > rank(keys::SINCE) => Since::Back(lookback),
+            (Some(since), _) => since,
+            (None, Some(lookback)) => Since::Back(lookback),
+            (None, None) => Since::Stored,
+        })
+    }
+
+    /// Where ranges end.
+    pub fn until(&self) -> Result<Option<Millis>, CliError> {
+        self.read(keys::UNTIL, str::parse::<Millis>)
+    }
+
+    /// How to talk to the exchange.
+    pub fn client(&self) -> Result<ClientConfig, CliError> {
+        let url = |key| self.need(key, base_url);
+        Ok(ClientConfig {
+            endpoints: Endpoints {
+                um: url(keys::FUTURES_URL)?,
+                cm: url(keys::COIN_URL)?,
+                spot: url(keys::SPOT_URL)?,
+            },
+            timeout: self.need(keys::TIMEOUT, parse_duration)?,
+            in_flight: self.in_flight()?,
+            reserve_percent: self.number(keys::RESERVE, 0, 90)?,
+            ..ClientConfig::default()
+        })
+    }
+
+    /// Requests in flight.
+    pub fn in_flight(&self) -> Result<usize, CliError> {
+        self.number(keys::IN_FLIGHT, 1, 64)
+    }
+
+    /// Series worked on at once.
+    pub fn series_at_once(&self) -> Result<usize, CliError> {
+        self.number(keys::SERIES_AT_ONCE, 1, 256)
+    }
+
+    /// How long to wait for another job's lease.
+    pub fn lease_wait(&self) -> Result<Duration, CliError> {
+        self.need(keys::LEASE_WAIT, parse_duration)
+    }
+
+    /// What the planner saves.
+    pub fn prefer(&self) -> Result<PreferSetting, CliError> {
+        self.need(keys::PREFER, |text| match text {
+            "auto" => Ok(PreferSetting::Auto),
+            "weight" => Ok(PreferSetting::Weight),
+            "requests" => Ok(PreferSetting::Requests),
+            other => Err(format!("unknown preference `{other}`: use auto, weight or requests")),
+        })
+    }
+
+    /// Whether completion messages are wanted: a NATS URL is set, and `NATS_ENABLED` is not false.
+    pub fn messages_wanted(&self) -> Result<bool, CliError> {
+        let enabled = self.read(keys::NATS_ENABLED, |text| match text.to_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            other => Err(format!("`{other}` is neither true nor false")),
+        })?;
+        Ok(enabled != Some(false) && self.get(keys::NATS_URL).is_some())
+    }
+
+    /// A setting as text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).map(|value| value.text.as_str())
+    }
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let trimmed = text.trim_end_matches('/');
+    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+    match rest {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(trimmed.to_owned()),
+        _ => Err(format!("`{text}` is not a base URL: write https://HOST")),
+    }
+}
+
+fn list<T, E: Display>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, String> {
+    let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    if items.is_empty() {
+        return Err("the list is empty".into());
+    }
+    items.into_iter().map(|item| parse(item).map_err(|error| error.to_string())).collect()
+}
+
+/// `all` leaves `1s` out: it holds as many klines as all other intervals of spot together, sixty times over.
+fn intervals(market: Market, text: &str) -> Result<Vec<Interval>, String> {
+    if text == "all" {
+        return Ok(Interval::of_market(market).filter(|interval| *interval != Interval::S1).collect());
+    }
+    let intervals = list(text, str::parse::<Interval>)?;
+    match intervals.iter().find(|interval| !interval.exists_on(market)) {
+        Some(interval) => Err(format!("market {market} has no {interval} klines: 1s exists on spot only")),
+        None => Ok(intervals),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Global;
+
+    fn settings(flags: &[(&'static str, &str)], env: &[(&str, &str)]) -> Result<Settings, CliError> {
+        let global = Global {
+            config: None,
+            store: None,
+            output: None,
+            log_level: None,
+            log_format: None,
+            no_progress: false,
+        };
+        let flags = flags.iter().map(|(key, text)| (*key, Some((*text).to_owned()))).collect();
+        let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Settings::load_from(&global, flags, &env)
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_an_error_names_its_place() {
+        let both = settings(&[(keys::MARKET, "spot")], &[("KLINES_MARKET", "cm")]).unwrap();
+        assert_eq!(both.get(keys::MARKET).unwrap().text, "spot");
+        let bad = settings(&[], &[("KLINES_SYMBOLS", "BTCUSDT"), ("KLINES_INTERVALS", "5x")]).unwrap();
+        let error = bad.series().unwrap_err();
+        assert!(
+            error.to_string().starts_with("KLINES_INTERVALS (environment): unknown interval `5x`"),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn an_interval_the_market_lacks_is_refused() {
+        let error = settings(&[(keys::SYMBOLS, "BTCUSDT"), (keys::INTERVALS, "1s")], &[])
+            .unwrap()
+            .series()
+            .unwrap_err();
+        assert_eq!(error.to_string(), "--intervals: market um has no 1s klines: 1s exists on spot only");
+    }
+
+    #[test]
+    fn names_of_existing_deployments_choose_the_store() {
+        let env = [("DB_ADAPTER", "mysql"), ("MYSQL_URI", "mysql://h/d"), ("MONGODB_URI", "mongodb://h/d")];
+        let found = settings(&[], &env).unwrap();
+        assert_eq!(found.store_url().unwrap(), "mysql://h/d");
+        assert_eq!(
+            found.get(keys::STORE).unwrap().origin.to_string(),
+            "DB_ADAPTER + MYSQL_URI (environment)"
+        );
+        assert!(settings(&[], &[("DB_ADAPTER", "oracle")]).is_err());
+        assert!(settings(&[], &env[1..]).is_err(), "two stores without a choice");
+        let own = settings(&[], &[env[0], env[1], ("KLINES_STORE", "sqlite://x.db")]).unwrap();
+        assert_eq!(own.store_url().unwrap(), "sqlite://x.db");
+    }
+
+    #[test]
+    fn messages_need_a_url_and_no_refusal() {
+        assert!(!settings(&[], &[]).unwrap().messages_wanted().unwrap());
+        assert!(!settings(&[], &[("NATS_ENABLED", "true")]).unwrap().messages_wanted().unwrap());
+        assert!(settings(&[], &[("NATS_URL", "nats://h")]).unwrap().messages_wanted().unwrap());
+        assert!(
+            !settings(&[], &[("NATS_URL", "nats://h"), ("NATS_ENABLED", "False")])
+                .unwrap()
+                .messages_wanted()
+                .unwrap()
+        );
+    }
+
+    #[test]
+    fn lengths_of_time_have_units() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        for text in ["", "s", "5", "5w", "-5s", "99999999999999999999d", "5 s"] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_more_explicit_of_start_and_look_back_counts() {
+        let s = |flags: &[(&'static str, &str)], env: &[(&str, &str)]| {
+            settings(flags, env).unwrap().since().unwrap()
+        };
+        assert_eq!(s(&[], &[]), Since::Stored);
+        assert_eq!(s(&[(keys::SINCE, "listing")], &[("KLINES_LOOKBACK", "7")]), Since::Listing);
+        assert_eq!(
+            s(&[(keys::LOOKBACK, "7")], &[("KLINES_SINCE", "2023-01-01")]),
+            Since::Back(Lookback::Klines(7))
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Progress of a run: bars on a terminal, log lines otherwise.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use kline::Series;
+use pipeline::{Event, Observer};
+
+use super::{grouped, plural};
+
+/// The bars of the process, for log lines that must not be drawn into them.
+static BARS: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Writes log lines to stderr; bars step aside for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let write = || io::stderr().write_all(buffer).map(|()| buffer.len());
+        match BARS.get() {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Shows what a run does.
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    series: Mutex<HashMap<Series, ProgressBar>>,
+}
+
+impl Progress {
+    /// Bars when stderr is a terminal and they are not switched off.
+    pub fn new(wanted: bool) -> Self {
+        let shown = wanted && io::stderr().is_terminal();
+        Self { bars: shown.then(|| BARS.get_or_init(MultiProgress::new).clone()), series: Mutex::default() }
+    }
+
+    fn with_bar(&self, series: &Series, act: impl FnOnce(&ProgressBar)) {
+        if let Ok(bars) = self.series.lock()
+            && let Some(bar) = bars.get(series)
+        {
+            act(bar);
+        }
+    }
+
+    fn start_bar(&self, series: &Series, missing: u64) {
+        let Some(bars) = &self.bars else { return };
+        let style = ProgressStyle::with_template(
+            "{prefix:24} {bar:32.green/dim} {human_pos:>10} of {human_len} klines  {per_sec:>14}  {eta:>4} left  {msg}",
+        );
+        let bar = bars.add(ProgressBar::new(missing));
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("█▓░"));
+        }
+        bar.set_prefix(series.to_string());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        if let Ok(mut series_bars) = self.series.lock() {
+            series_bars.insert(series.clone(), bar);
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::WaitingForLease { series, owner } => {
+                tracing::warn!(%series, %owner, "another job is at work on this series; waiting for it");
+            }
+            Event::Planned { series, missing, gaps, requests, weight } => {
+                self.start_bar(series, *missing);
+                tracing::info!(
+                    %series,
+                    "{} missing in {}: {}, weight {}",
+                    plural(*missing, "kline"),
+                    plural(*gaps, "gap"),
+                    plural(*requests, "request"),
+                    grouped(*weight)
+                );
+            }
+            Event::Fetched { series, useful, .. } => self.with_bar(series, |bar| bar.inc(*useful)),
+            Event::Rejected { series, rejection } => tracing::warn!(%series, "refused {rejection}"),
+            Event::Committed { series, klines } => {
+                tracing::info!(%series, "{} stored", plural(*klines, "kline"))
+            }
+            Event::Finished(report) => {
+                if let Ok(mut bars) = self.series.lock() {
+                    let done: Vec<_> =
+                        bars.keys().filter(|s| s.to_string() == report.name()).cloned().collect();
+                    for series in done {
+                        if let Some(bar) = bars.remove(&series) {
+                            bar.finish_and_clear();
+                        }
+                    }
+                }
+                match &report.error {
+                    Some(error) => tracing::error!(series = report.name(), "failed: {error}"),
+                    None => {
+                        tracing::info!(series = report.name(), written = report.written, "{}", report.outcome)
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
