@@ -1,2 +1,20 @@
-//! The source: Binance klines over REST.
+//! The source: Binance klines over REST, within the exchange's weight budget.
+//!
+//! * [`planner`] decides which requests fetch a set of missing slots for the least weight (pure).
+//! * [`budget`] decides when a request may be sent (pure; it is handed the time).
+//! * [`Client`] sends them: retries, reactions to every error of the exchange, the exchange's clock.
+//! * [`FetchError`] says what failed, why most likely, and what to do.
+//!
+//! The local wall clock is never read: time comes from the exchange once per market and advances with a monotonic clock.
+
+pub mod budget;
+mod config;
+pub mod dns;
+mod error;
 pub mod planner;
+mod rest;
+
+pub use budget::PoolUsage;
+pub use config::{ClientConfig, Endpoints};
+pub use error::{FetchError, Retry};
+pub use rest::{Client, Event, ExchangeInfo, Page, SymbolInfo};

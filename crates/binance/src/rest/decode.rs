@@ -1,0 +1,212 @@
+//! From the bytes of an answer to what they say.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kline::validate::{Reason, Rejection};
+use kline::{Decimal, Kline, Millis, Symbol};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+/// Why bytes could not be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Not JSON, or not of the right shape: what is wrong.
+    Shape(String),
+    /// The exchange's own error object where rows were expected.
+    Api { code: i64, message: String },
+}
+
+/// The rows of a klines answer; those that could not be read, with the reason, apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) read: Vec<Kline>,
+    pub(super) unreadable: Vec<Rejection>,
+}
+
+/// The exchange's error object: `{"code":-1121,"msg":"Invalid symbol."}`.
+#[derive(Deserialize)]
+pub(super) struct ApiError {
+    pub(super) code: i64,
+    #[serde(default)]
+    pub(super) msg: String,
+}
+
+/// One row as it is documented; the twelfth column means nothing.
+/// `[1499040000000,"0.016","0.8","0.015","0.0157","148976.1",1499644799999,"2434.1",308,"1756.8","28.4","0"]`
+type Row<'a> =
+    (i64, &'a str, &'a str, &'a str, &'a str, &'a str, i64, &'a str, u64, &'a str, &'a str, IgnoredAny);
+
+/// Reads a klines answer. One strange row does not spoil the others.
+pub(super) fn klines(body: &[u8]) -> Result<Rows, Trouble> {
+    if let Ok(rows) = serde_json::from_slice::<Vec<Row>>(body) {
+        let mut out = Rows { read: Vec::with_capacity(rows.len()), ..Rows::default() };
+        for row in rows {
+            match kline_of(&row) {
+                Ok(kline) => out.read.push(kline),
+                Err(detail) => out.refuse(Some(row.0), detail),
+            }
+        }
+        return Ok(out);
+    }
+    // Something is odd. Take it apart value by value to find out what, and to keep what can be kept.
+    match serde_json::from_slice::<Value>(body) {
+        Err(error) => Err(Trouble::Shape(error.to_string())),
+        Ok(Value::Array(rows)) => Ok(rows_one_by_one(&rows)),
+        Ok(value) => Err(no_array(value)),
+    }
+}
+
+fn rows_one_by_one(rows: &[Value]) -> Rows {
+    let mut out = Rows::default();
+    for value in rows {
+        let open = value.get(0).and_then(Value::as_i64);
+        let row = Row::deserialize(value).map_err(|e| e.to_string());
+        match row.and_then(|row| kline_of(&row)) {
+            Ok(kline) => out.read.push(kline),
+            Err(detail) => out.refuse(open, detail),
+        }
+    }
+    out
+}
+
+fn no_array(value: Value) -> Trouble {
+    match ApiError::deserialize(value) {
+        Ok(api) => Trouble::Api { code: api.code, message: api.msg },
+        Err(_) => Trouble::Shape("not an array of klines".to_owned()),
+    }
+}
+
+impl Rows {
+    fn refuse(&mut self, open: Option<i64>, detail: String) {
+        let open_time = open.and_then(|raw| Millis::detect(raw).ok());
+        self.unreadable.push(Rejection { open_time, reason: Reason::Unreadable, detail });
+    }
+
+    pub(super) fn first_open(&self) -> Option<Millis> {
+        self.read.iter().map(|kline| kline.open_time).min()
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        (self.read.len() + self.unreadable.len()) as u64
+    }
+}
+
+fn kline_of(row: &Row) -> Result<Kline, String> {
+    let number = |column: &str, text: &str| Decimal::parse(text).map_err(|e| format!("{column}: {e}"));
+    let time = |column: &str, raw| Millis::detect(raw).map_err(|e| format!("{column}: {e}"));
+    Ok(Kline {
+        open_time: time("open_time", row.0)?,
+        open: number("open", row.1)?,
+        high: number("high", row.2)?,
+        low: number("low", row.3)?,
+        close: number("close", row.4)?,
+        volume: number("volume", row.5)?,
+        close_time: time("close_time", row.6)?,
+        quote_volume: number("quote_volume", row.7)?,
+        count: row.8,
+        taker_buy_volume: number("taker_buy_volume", row.9)?,
+        taker_buy_quote_volume: number("taker_buy_quote_volume", row.10)?,
+    })
+}
+
+/// Reads `{"serverTime":1499827319559}`.
+pub(super) fn server_time(body: &[u8]) -> Result<Millis, Trouble> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Time {
+        server_time: i64,
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|e| Trouble::Shape(e.to_string()))?;
+    let time = match Time::deserialize(&value) {
+        Ok(time) => time,
+        Err(error) => match ApiError::deserialize(value) {
+            Ok(api) => return Err(Trouble::Api { code: api.code, message: api.msg }),
+            Err(_) => return Err(Trouble::Shape(error.to_string())),
+        },
+    };
+    Millis::detect(time.server_time).map_err(|e| Trouble::Shape(e.to_string()))
+}
+
+/// What the exchange says about itself, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExchangeInfo {
+    /// Weight allowed per minute and address; 0 when the exchange states none.
+    pub weight_limit: u32,
+    /// Symbols by name. Only current ones: delisted symbols disappear.
+    pub symbols: HashMap<Symbol, SymbolInfo>,
+}
+
+/// One symbol of [`ExchangeInfo`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SymbolInfo {
+    /// `TRADING`, `BREAK`, `SETTLING`, … as sent; new ones appear without notice.
+    pub status: String,
+    /// Futures: when it was listed. A lower bound only, early contracts share a placeholder.
+    pub onboard: Option<Millis>,
+    /// Futures: when it will be delivered or delisted; perpetual contracts say the year 2100.
+    pub delivery: Option<Millis>,
+    /// Futures: `PERPETUAL`, `CURRENT_QUARTER`, …
+    pub contract_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawInfo {
+    #[serde(default)]
+    rate_limits: Vec<RawLimit>,
+    symbols: Vec<RawSymbol>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawLimit {
+    rate_limit_type: String,
+    interval: String,
+    #[serde(default)]
+    interval_num: Option<u32>,
+    limit: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSymbol {
+    symbol: String,
+    /// COIN-M calls it `contractStatus`.
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    contract_status: Option<String>,
+    #[serde(default)]
+    onboard_date: Option<i64>,
+    #[serde(default)]
+    delivery_date: Option<i64>,
+    #[serde(default)]
+    contract_type: Option<String>,
+}
+
+/// Reads an exchangeInfo answer as it arrives: spot's is many megabytes, most of which is skipped.
+pub(super) fn exchange_info(body: impl std::io::Read) -> Result<Arc<ExchangeInfo>, serde_json::Error> {
+    let raw: RawInfo = serde_json::from_reader(std::io::BufReader::with_capacity(64 * 1024, body))?;
+    let per_minute = |l: &&RawLimit| {
+        l.rate_limit_type == "REQUEST_WEIGHT" && l.interval == "MINUTE" && l.interval_num.unwrap_or(1) == 1
+    };
+    let limit = raw.rate_limits.iter().find(per_minute).map_or(0, |l| l.limit);
+    let date = |raw: Option<i64>| raw.and_then(|ms| Millis::detect(ms).ok());
+    let symbols = raw.symbols.into_iter().filter_map(|s| {
+        // A name no symbol may have (lower case, too long) cannot be asked for either.
+        let symbol = Symbol::new(&s.symbol).ok()?;
+        let info = SymbolInfo {
+            status: s.status.or(s.contract_status).unwrap_or_default(),
+            onboard: date(s.onboard_date),
+            delivery: date(s.delivery_date),
+            contract_type: s.contract_type.filter(|t| !t.is_empty()),
+        };
+        Some((symbol, info))
+    });
+    Ok(Arc::new(ExchangeInfo {
+        weight_limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        symbols: symbols.collect(),
+    }))
+}
