@@ -3,12 +3,12 @@
 //! A series is cut into buckets of [`SIZE`] consecutive slots. Beside the rows, an engine keeps per bucket one bit per
 //! slot ([`Bits`]), written in the transaction that writes the rows. One invariant carries everything:
 //!
-//! > a set bit means that a row is there.
+//! > of a known bucket, a bit is set exactly when a row is there.
 //!
-//! The reverse is not promised: a row that somebody inserted by hand has no bit. So the slots without a bit are
-//! *candidates* only, and the engine looks them up among the rows: one seek per gap, which finds nothing as a rule.
-//! Whoever deletes a row by hand makes its bucket *unknown* (a trigger sees to it): all its slots are candidates then,
-//! and the next write into it, or a recount, restores the bits.
+//! Whoever inserts, deletes or moves a row behind the engine's back makes its bucket *unknown*: triggers see to it, which
+//! the engine's own connection does without. Only the rows of unknown buckets are read when gaps are looked for, and the
+//! next write into one, or a recount, makes it known again. So a search costs as much as there are buckets, however the
+//! holes are scattered: a year of minutes is 514 buckets, 64 KB of bits.
 
 use kline::{RangeSet, Slot, SlotRange};
 
@@ -19,10 +19,6 @@ pub(crate) const SIZE: i64 = 1 << SHIFT;
 /// Bytes of a bucket's bits.
 pub(crate) const BYTES: usize = 1 << (SHIFT - 3);
 const WORDS: usize = BYTES / 8;
-
-/// Candidate runs with no more slots than this between them are looked up with one scan: reading a few rows in
-/// sequence costs less than another descent into the tree.
-const WORTH_SCANNING: i64 = 12;
 
 /// Number of the bucket of a slot.
 pub(crate) fn bucket_of(slot: Slot) -> i64 {
@@ -115,18 +111,6 @@ impl Bits {
     }
 }
 
-/// The ranges in which to look for rows, so that every candidate is covered: candidates, with near neighbours joined.
-pub(crate) fn scans(candidates: &RangeSet) -> Vec<SlotRange> {
-    let mut out: Vec<SlotRange> = Vec::with_capacity(candidates.runs());
-    for range in candidates.ranges() {
-        match out.last_mut() {
-            Some(last) if range.start - last.end <= WORTH_SCANNING => last.end = range.end,
-            _ => out.push(*range),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -153,13 +137,6 @@ mod tests {
             prop_assert_eq!(count, slots.len() as i64);
             prop_assert_eq!(Bits::decode(Some(count), bytes.as_ref().map(|b| &b[..])), Some(bits));
             prop_assert!(slots.iter().all(|s| bucket_of(*s) == bucket && slots_of(bucket).contains(*s)));
-        }
-
-        #[test]
-        fn scans_cover_every_candidate(starts in proptest::collection::vec((0i64..5000, 1i64..30), 0..60)) {
-            let set: RangeSet = starts.iter().map(|&(s, n)| SlotRange::new(s, s + n)).collect();
-            let scanned: RangeSet = scans(&set).into_iter().collect();
-            prop_assert!(set.difference(&scanned).is_empty());
         }
     }
 

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::fail::{Fault, Step};
 use super::read::series_id;
-use crate::buckets::{self, Bits, bucket_of, slots_of};
+use crate::buckets::{Bits, bucket_of, slots_of};
 use crate::{Absence, AbsentRange, StoreError, absences};
 
-/// The slots of a range in which no kline opens: what has no bit, less what the rows have after all.
+/// The slots of a range in which no kline opens: what has no bit in a known bucket, and no row in an unknown one.
 pub(super) fn missing(conn: &Connection, series: &Series, slots: SlotRange) -> Step<RangeSet> {
     match series_id(conn, series)? {
         Some(id) => missing_in(conn, id, series.interval, slots),
@@ -23,29 +23,48 @@ pub(super) fn missing_in(conn: &Connection, id: i64, interval: Interval, slots: 
     if slots.is_empty() {
         return Ok(RangeSet::new());
     }
-    let candidates = RangeSet::from(slots).difference(&marked(conn, id, slots)?);
+    let (filled, unknown) = books(conn, id, slots)?;
     let mut found = RangeSet::new();
-    for scan in buckets::scans(&candidates) {
-        each_slot(conn, id, interval, scan, |slot| found.push_slot(slot))?;
+    for range in unknown.clip(slots).ranges() {
+        each_slot(conn, id, interval, *range, |slot| found.push_slot(slot))?;
     }
-    Ok(candidates.difference(&found))
+    Ok(RangeSet::from(slots).difference(&filled).difference(&found))
 }
 
-/// The slots that have a bit, in all buckets that a range touches.
-fn marked(conn: &Connection, id: i64, slots: SlotRange) -> Step<RangeSet> {
+/// The slots that have a bit, and the slots of unknown buckets, in all buckets that a range touches.
+fn books(conn: &Connection, id: i64, slots: SlotRange) -> Step<(RangeSet, RangeSet)> {
     let mut statement = conn.prepare_cached(
         "SELECT bucket, filled, bits FROM kline_buckets WHERE series_id = ?1 AND bucket BETWEEN ?2 AND ?3 \
          ORDER BY bucket",
     )?;
     let touched = touched(slots);
     let mut rows = statement.query((id, touched.start(), touched.end()))?;
-    let mut set = RangeSet::new();
+    let (mut filled, mut unknown) = (RangeSet::new(), RangeSet::new());
     while let Some(row) = rows.next()? {
-        if let Some(bits) = Bits::decode(row.get(1)?, row.get_ref(2)?.as_blob_or_null()?) {
-            bits.push_into(row.get(0)?, &mut set);
+        let bucket = row.get(0)?;
+        match Bits::decode(row.get(1)?, row.get_ref(2)?.as_blob_or_null()?) {
+            Some(bits) => bits.push_into(bucket, &mut filled),
+            None => unknown.push(slots_of(bucket)),
         }
     }
-    Ok(set)
+    Ok((filled, unknown))
+}
+
+/// Number of klines of a series.
+pub(super) fn rows(conn: &Connection, id: i64, interval: Interval) -> Step<u64> {
+    let known: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(sum(row_count), 0) FROM kline_buckets WHERE series_id = ?1 AND filled IS NOT NULL",
+        )?
+        .query_row([id], |row| row.get(0))?;
+    let mut total = known.unsigned_abs();
+    let mut unknown =
+        conn.prepare_cached("SELECT bucket FROM kline_buckets WHERE series_id = ?1 AND filled IS NULL")?;
+    let mut rows = unknown.query([id])?;
+    while let Some(row) = rows.next()? {
+        each_slot(conn, id, interval, slots_of(row.get(0)?), |_| total += 1)?;
+    }
+    Ok(total)
 }
 
 fn touched(slots: SlotRange) -> RangeInclusive<i64> {

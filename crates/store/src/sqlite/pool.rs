@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
@@ -225,6 +226,8 @@ fn first_connection(file: &File, place: &Place, read_only: bool) -> StoreResult<
     schema::check(&conn, place, MIGRATIONS)?;
     log_ahead(&conn).doing(place, opening)?;
     schema::migrate(&mut conn, place, MIGRATIONS)?;
+    // Triggers note what others do to the rows; this connection keeps the books itself.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).doing(place, opening)?;
     Ok(conn)
 }
 

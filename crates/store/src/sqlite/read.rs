@@ -5,6 +5,7 @@ use std::str::FromStr;
 use kline::{Decimal, Interval, Kline, Market, Millis, Series, SlotRange, Symbol};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::book;
 use super::fail::{Fault, Step};
 use super::schema::COLUMNS;
 use crate::{
@@ -78,10 +79,7 @@ fn record(conn: &Connection, id: i64, listed: Option<i64>, series: Series) -> St
     };
     let extent = match (end("ASC")?, end("DESC")?) {
         (Some(first), Some(last)) => {
-            let counted: i64 = conn
-                .prepare_cached("SELECT coalesce(sum(row_count), 0) FROM kline_buckets WHERE series_id = ?1")?
-                .query_row([id], |row| row.get(0))?;
-            let rows = counted.max(1 + i64::from(first != last)).unsigned_abs();
+            let rows = book::rows(conn, id, series.interval)?;
             Some(Extent { first: Millis(first), last: Millis(last), rows })
         }
         _ => None,

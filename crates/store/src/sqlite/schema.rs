@@ -1,8 +1,9 @@
 //! Tables, views and triggers, and how an older file becomes a current one.
 //!
 //! Per interval there is one table `kline_rows_<suffix>`, clustered by series and open time, and one view
-//! `klines_<suffix>` for people. Decimals are text exactly as sent, times are integer milliseconds. A person may delete
-//! or change rows of a table with any SQLite shell: triggers then mark the bucket as unknown (see [`crate::buckets`]).
+//! `klines_<suffix>` for people. Decimals are text exactly as sent, times are integer milliseconds. A person may insert,
+//! delete or change rows of a table with any SQLite shell: triggers then mark the bucket as unknown (see
+//! [`crate::buckets`]). The store's own connection runs without triggers and keeps the books itself.
 
 use kline::Interval;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -89,13 +90,13 @@ CREATE TABLE kline_series (
   UNIQUE (market, symbol, interval)
 ) STRICT;
 
--- Which of 1024 consecutive slots are filled. NULL in filled: unknown, the rows must be asked.
+-- Which of 1024 consecutive slots are filled.
 CREATE TABLE kline_buckets (
   series_id INTEGER NOT NULL,
   bucket INTEGER NOT NULL,        -- slot number >> 10
-  filled INTEGER,                 -- filled slots
+  filled INTEGER,                 -- filled slots; NULL: unknown, the rows must be asked
   bits BLOB,                      -- one bit per slot, lowest first; NULL when none or all are set
-  row_count INTEGER NOT NULL,     -- klines; more than filled where two opened in one slot
+  row_count INTEGER NOT NULL,     -- klines; more than filled where two opened in one slot; void when unknown
   PRIMARY KEY (series_id, bucket)
 ) STRICT, WITHOUT ROWID;
 
@@ -176,11 +177,14 @@ CREATE INDEX kline_outbox_pending ON kline_outbox (position) WHERE delivered IS 
 /// Table, triggers and view of one interval.
 fn rows_of(interval: Interval) -> String {
     let (suffix, name) = (interval.suffix(), interval.as_str());
-    let bucket = bucket_of(interval, "old.open_time");
-    let forget = format!(
-        "UPDATE kline_buckets SET filled = NULL, bits = NULL, row_count = max(row_count - 1, 0) \
-         WHERE series_id = old.series_id AND bucket = {bucket};"
-    );
+    let forget = |row: &str| {
+        let bucket = bucket_of(interval, &format!("{row}.open_time"));
+        format!(
+            "UPDATE kline_buckets SET filled = NULL, bits = NULL WHERE series_id = {row}.series_id AND bucket = {bucket}; \
+             INSERT INTO kline_buckets (series_id, bucket, row_count) SELECT {row}.series_id, {bucket}, 0 \
+             WHERE NOT EXISTS (SELECT 1 FROM kline_buckets WHERE series_id = {row}.series_id AND bucket = {bucket});"
+        )
+    };
     let instant = |column: &str| format!("strftime('%Y-%m-%dT%H:%M:%fZ', k.{column} / 1000.0, 'unixepoch')");
     format!(
         "
@@ -192,14 +196,17 @@ CREATE TABLE kline_rows_{suffix} (
   taker_buy_volume TEXT NOT NULL, taker_buy_quote_volume TEXT NOT NULL,
   PRIMARY KEY (series_id, open_time)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER kline_rows_{suffix}_deleted AFTER DELETE ON kline_rows_{suffix} BEGIN {forget} END;
-CREATE TRIGGER kline_rows_{suffix}_moved AFTER UPDATE OF series_id, open_time ON kline_rows_{suffix} BEGIN {forget} END;
+CREATE TRIGGER kline_rows_{suffix}_inserted AFTER INSERT ON kline_rows_{suffix} BEGIN {new} END;
+CREATE TRIGGER kline_rows_{suffix}_deleted AFTER DELETE ON kline_rows_{suffix} BEGIN {old} END;
+CREATE TRIGGER kline_rows_{suffix}_moved AFTER UPDATE OF series_id, open_time ON kline_rows_{suffix} BEGIN {old} {new} END;
 CREATE VIEW klines_{suffix} AS
   SELECT s.market AS market, s.symbol AS symbol, {open} AS open_time, k.open AS open, k.high AS high, k.low AS low,
     k.close AS close, k.volume AS volume, {close} AS close_time, k.quote_volume AS quote_volume, k.count AS count,
     k.taker_buy_volume AS taker_buy_volume, k.taker_buy_quote_volume AS taker_buy_quote_volume
   FROM kline_series s JOIN kline_rows_{suffix} k ON k.series_id = s.id WHERE s.interval = '{name}';
 ",
+        new = forget("new"),
+        old = forget("old"),
         open = instant("open_time"),
         close = instant("close_time"),
     )
