@@ -41,6 +41,7 @@ pub async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Demo(args) => {
             demo::run(&load(&global, Flags::new())?, &args, global.no_progress, &stop).await
         }
+        #[cfg(any())]
         Command::Simulate(args) => simulate(&global, args, &stop).await,
         Command::Config => show::config(&load(&global, Flags::new())?),
         Command::Completions { shell } => {
@@ -112,6 +113,7 @@ fn start_log(settings: &Settings) -> Result<(), CliError> {
     done.map_err(|error| CliError::Failed { message: format!("cannot start the log: {error}"), hint: None })
 }
 
+#[cfg(any())]
 async fn simulate(global: &Global, args: exchange_sim::cli::Args, stop: &Stop) -> Result<ExitCode, CliError> {
     load(global, Flags::new())?;
     let end = stop.token.clone();

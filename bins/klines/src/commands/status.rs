@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use kline::SlotRange;
 use serde_json::{Value, json};
-use store::{KlineStore, SeriesRun, Store};
+use store::{KlineStore, SeriesRun};
 
 use super::gaps::{Coverage, coverage, records};
 use super::jobs::{open_read_only, wall_clock};

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use crate::args::Global;
 use crate::error::CliError;
 
-pub use typed::parse_duration;
-
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
