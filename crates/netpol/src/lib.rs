@@ -1,7 +1,10 @@
 //! Kubernetes NetworkPolicy engine: reads manifests with the place of every field, and judges what may talk
 //! to what. Pure: no files, no network, no clock.
 
+pub mod findings;
 mod model;
+pub mod nearmiss;
+pub mod needs;
 pub mod object;
 mod profile;
 mod read;

@@ -1,0 +1,2 @@
+//! What the rules found.
+pub mod pattern;
