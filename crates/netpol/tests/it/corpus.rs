@@ -57,3 +57,18 @@ pub fn folders(folder: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// One file.
+pub fn file(path: &Path) -> SourceFile {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    SourceFile::from_bytes(path.display().to_string(), bytes)
+}
+
+/// The JSON files directly in a folder, sorted.
+pub fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
+    found.sort();
+    found
+}
