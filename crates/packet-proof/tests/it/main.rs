@@ -1,0 +1,4 @@
+//! Policies against the kernel. Every test that needs namespaces says so when the machine has none.
+
+mod e2e;
+mod shared;

@@ -1,0 +1,35 @@
+//! What the tests share.
+
+use std::path::PathBuf;
+
+use packet_proof::{Launcher, Plan, ProofError, Results, run};
+
+/// The crate's own program is the helper.
+fn launcher() -> Launcher {
+    Launcher { program: PathBuf::from(env!("CARGO_BIN_EXE_packet-proof")), args: Vec::new() }
+}
+
+/// Runs a plan; `None`, with a message, on a machine that has no namespaces.
+pub fn play(plan: &Plan) -> Option<Results> {
+    match run(plan, &launcher()) {
+        Ok(results) => Some(results),
+        Err(error @ ProofError::Cannot { .. }) => {
+            println!("skipped: packets ({error})");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The folder with test data that is no part of the repository.
+pub fn data() -> Option<PathBuf> {
+    let folder = std::env::var_os("BINANCE_EXTRACTOR_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+        PathBuf::from,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: cases (../shared not found)");
+    None
+}
