@@ -18,3 +18,5 @@ pub use budget::PoolUsage;
 pub use config::{ClientConfig, Endpoints};
 pub use error::{FetchError, Retry};
 pub use rest::{Client, Event, ExchangeInfo, Page, SymbolInfo};
+#[cfg(test)]
+mod testdata;

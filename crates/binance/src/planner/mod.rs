@@ -56,7 +56,10 @@ const BLOCK: usize = 1 << 20;
 pub struct Windows<'a> {
     runs: &'a [SlotRange],
     rules: &'a Rules,
-    prefer: Prefer,
+    /// Size and weight of the step with the best rate.
+    best: (u32, u32),
+    /// Runs are shortened down to this many slots, or a little more.
+    keep: u64,
     block: usize,
     sweep: Sweep,
     ready: VecDeque<Window>,
@@ -77,8 +80,15 @@ impl<'a> Windows<'a> {
     }
 
     fn with_block(missing: &'a RangeSet, rules: &'a Rules, prefer: Prefer, block: usize) -> Self {
-        let sweep = Sweep::new(rules, prefer);
-        Self { runs: missing.ranges(), rules, prefer, block, sweep, ready: VecDeque::new() }
+        Self {
+            runs: missing.ranges(),
+            rules,
+            best: rules.best(prefer),
+            keep: rules.peel_above(prefer),
+            block,
+            sweep: Sweep::new(rules, prefer),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Number of runs from the front that some window may connect: they are solved together.
@@ -89,8 +99,8 @@ impl<'a> Windows<'a> {
     }
 
     fn shorten(&self, run: SlotRange) -> Run {
-        let (keep, best) = (self.rules.peel_above(self.prefer), u64::from(self.rules.best(self.prefer).0));
-        let peeled = run.len().saturating_sub(keep) / best;
+        let best = u64::from(self.best.0);
+        let peeled = run.len().saturating_sub(self.keep) / best;
         Run { start: run.start, len: run.len() - peeled * best, peeled }
     }
 
@@ -135,7 +145,7 @@ impl<'a> Windows<'a> {
 
     /// Follows the choices of one block from where the walk stands.
     fn emit(&mut self, runs: &[SlotRange], choices: &[u16], walk: &mut Walk) {
-        let (best, weight) = self.rules.best(self.prefer);
+        let (best, weight) = self.best;
         let mut state = walk.skip;
         while let Some(&span) = choices.get(state) {
             let Some(&range) = runs.get(walk.run) else { break };
@@ -164,7 +174,7 @@ impl<'a> Windows<'a> {
         while let Some(&range) = runs.get(walk.run) {
             let run = self.shorten(range);
             if range.end > end {
-                let best = i64::from(self.rules.best(self.prefer).0);
+                let best = i64::from(self.best.0);
                 let inserted = i64::try_from(walk.inserted).unwrap_or(i64::MAX).saturating_mul(best);
                 let offset = end.saturating_sub(run.start).saturating_sub(inserted).max(0).unsigned_abs();
                 passed += offset.saturating_sub(walk.offset);

@@ -101,14 +101,15 @@ pub(super) fn of_transport(what: &str, host: &str, timeout: Duration, error: &re
     if let Some(failure) = chain().find_map(|e| e.downcast_ref::<DnsFailure>()) {
         return FetchError::Dns(failure.clone());
     }
-    if chain().any(|e| is_tls(e)) {
+    if chain().any(is_tls) {
         return FetchError::Tls { host: host.to_owned(), detail };
+    }
+    if error.is_connect() {
+        let detail = if error.is_timeout() { "no connection came about in time".to_owned() } else { detail };
+        return FetchError::Connect { host: host.to_owned(), detail };
     }
     if error.is_timeout() {
         return FetchError::Timeout { what: what.to_owned(), after: timeout };
-    }
-    if error.is_connect() {
-        return FetchError::Connect { host: host.to_owned(), detail };
     }
     if error.is_builder() {
         return FetchError::Usage(format!("cannot set up requests to {host}: {detail}"));
@@ -116,10 +117,10 @@ pub(super) fn of_transport(what: &str, host: &str, timeout: Duration, error: &re
     FetchError::Interrupted { what: what.to_owned(), detail }
 }
 
-/// A TLS error may be boxed inside an I/O error, which does not show it as its source.
+/// A TLS error may be boxed inside I/O errors, which do not show what they box as their source.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || inner.is_some_and(|e| e.is::<rustls::Error>())
+    let boxed = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || boxed.is_some_and(|inner| is_tls(inner))
 }
 
 /// Whether a transport error means that the exchange cannot have counted the request.
@@ -128,4 +129,66 @@ pub(super) fn never_sent(error: &FetchError) -> bool {
         error,
         FetchError::Dns(_) | FetchError::Connect { .. } | FetchError::Tls { .. } | FetchError::Usage(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testdata::shared;
+
+    const NOW: Millis = Millis(1_529_256_000_000);
+
+    fn of(status: u16, body: &[u8]) -> FetchError {
+        of_answer(&Failed { what: "klines", status, retry_after: None, location: None, body, now: NOW })
+    }
+
+    #[test]
+    fn real_error_bodies_get_their_class() {
+        for (file, status, class) in [
+            ("http400.-1121.json", 400, "unknown_symbol"),
+            ("http400.-1104.json", 400, "refused"),
+            ("http418.-1003.json", 418, "banned"),
+            ("http429.-1003.json", 429, "throttled"),
+            ("restricted-location.json", 451, "region"),
+            ("restricted-location.json", 200, "region"),
+            ("archive-access-denied.xml", 403, "forbidden"),
+        ] {
+            let Some(body) = shared(&format!("errors/{file}")) else { return };
+            assert_eq!(of(status, &body).class(), class, "{file}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_ban_is_read_from_the_message() {
+        let message =
+            br#"{"code":-1003,"msg":"Way too many requests; IP banned until 1529256050872. Please"}"#;
+        assert_eq!(of(418, message), FetchError::Banned { until: Millis(1_529_256_050_872) });
+        // An end that has passed is none.
+        let past = br#"{"code":-1003,"msg":"IP banned until 1500000000000."}"#;
+        assert_eq!(of(418, past), FetchError::Banned { until: NOW.plus(120_000) });
+        let header = Failed {
+            what: "klines",
+            status: 418,
+            retry_after: Some(Duration::from_secs(300)),
+            location: None,
+            body: message,
+            now: NOW,
+        };
+        assert_eq!(of_answer(&header), FetchError::Banned { until: NOW.plus(300_000) });
+    }
+
+    #[test]
+    fn a_429_without_a_time_waits_for_the_next_minute() {
+        let FetchError::Throttled { until, .. } = of(429, b"") else { panic!() };
+        assert_eq!(until, Budget::next_minute(NOW));
+        assert!(until > NOW && until <= NOW.plus(61_000));
+    }
+
+    #[test]
+    fn what_was_received_is_shown_in_one_short_line() {
+        let text = of(404, format!("<html>\n\t<b>\u{1b}[31m{}", "é".repeat(4000)).as_bytes()).to_string();
+        assert!(text.contains("<html> <b>?[31mé") && text.ends_with('…'), "{text}");
+        assert!(text.chars().count() < 300 && !text.contains(['\n', '\u{1b}']));
+        assert!(of(404, b"").to_string().ends_with("received: nothing"));
+    }
 }

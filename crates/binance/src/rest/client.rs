@@ -324,10 +324,11 @@ impl Client {
                 Ok(value) => return Ok(Fetched { value, requests, weight: call.weight * requests, sent_at }),
                 Err(error) => error,
             };
-            self.react(call, &error);
             let now = pool.with(|_, now| now);
-            let Next::Pause(pause) = attempts.after(&error, now, &inner.config) else { return Err(error) };
-            tracing::debug!(what = call.what, class = error.class(), pause_ms = pause.as_millis(), %error, "retrying");
+            let next = attempts.after(&error, now, &inner.config);
+            self.react(call, &error, now, &next);
+            let Next::Pause(pause) = next else { return Err(error) };
+            tracing::debug!(what = call.what, class = error.class(), ?pause, %error, "retrying");
             if !matches!(error, FetchError::Throttled { .. }) {
                 inner.listeners.tell(&Event::Retrying {
                     what: call.what.clone(),
@@ -354,6 +355,9 @@ impl Client {
             match admission {
                 Admission::Go(ticket) => break Lent { pool, ticket: Some(ticket) },
                 Admission::Wait { until, why: Wait::Banned } => return Err(FetchError::Banned { until }),
+                Admission::Wait { until: end, .. } if until(now, end) > self.0.config.patience => {
+                    return Err(FetchError::Throttled { what: call.what.clone(), until: end });
+                }
                 Admission::Wait { until: end, why } => {
                     self.tell_wait(call.market, why, end, until(now, end));
                     tokio::time::sleep(until(now, end)).await;
@@ -362,17 +366,21 @@ impl Client {
         };
         let sent_at = self.clock(call.market).now();
         let asked = Asked { what: &call.what, url: &call.url };
-        let attempt = self.0.http.attempt::<D>(asked, || pool.with(|_, now| now)).await;
+        let attempt = self.0.http.attempt::<D>(asked, pool.clock()).await;
         let unsent = attempt.result.as_ref().err().is_some_and(classify::never_sent);
         ticket.settle(unsent, attempt.reported);
         Ok((attempt.result, sent_at))
     }
 
-    /// Lets the whole pool feel what one of its requests was told.
-    fn react(&self, call: &Call, error: &FetchError) {
-        let (until, why) = match error {
-            FetchError::Throttled { until, .. } => (*until, Wait::Throttled),
-            FetchError::Banned { until } => (*until, Wait::Banned),
+    /// Lets the whole pool feel what one of its requests was told: the next attempt of a throttled request, too, waits
+    /// for nothing but the pool.
+    fn react(&self, call: &Call, error: &FetchError, now: Millis, next: &Next) {
+        let (until, why) = match (error, next) {
+            (FetchError::Throttled { .. }, Next::Pause(pause)) => {
+                (now.plus(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)), Wait::Throttled)
+            }
+            (FetchError::Throttled { until, .. }, Next::GiveUp) => (*until, Wait::Throttled),
+            (FetchError::Banned { until }, _) => (*until, Wait::Banned),
             _ => return,
         };
         self.pool(call.market).with(|budget, _| budget.block(until, why));

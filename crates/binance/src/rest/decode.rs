@@ -210,3 +210,102 @@ pub(super) fn exchange_info(body: impl std::io::Read) -> Result<Arc<ExchangeInfo
         symbols: symbols.collect(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testdata::shared;
+
+    #[test]
+    fn real_bodies_are_read_whole() {
+        for (file, rows, first, last) in [
+            ("fapi-v1-klines.BTCUSDT.5m.limit500.json", 500, 1_762_346_100_000, 1_762_495_800_000),
+            ("api-v3-klines.BTCUSDT.5m.limit1000.json", 1000, 1_725_177_300_000, 1_725_477_000_000),
+            ("api-v3-klines.BTCUSDT.1d.limit1000.json", 1000, 1_638_835_200_000, 1_725_148_800_000),
+            ("api-v3-klines.ETHUSDT.1h.240rows.json", 240, 1_636_394_400_000, 1_637_254_800_000),
+        ] {
+            let Some(body) = shared(file) else { return };
+            let read = klines(&body).unwrap();
+            let opens: Vec<_> = read.read.iter().map(|k| k.open_time.0).collect();
+            assert_eq!((opens.len(), read.unreadable.len()), (rows, 0), "{file}");
+            assert_eq!((opens[0], opens[rows - 1]), (first, last), "{file}");
+            // What is kept is what was sent, digit by digit.
+            let sent: Vec<Vec<Value>> = serde_json::from_slice(&body).unwrap();
+            for (row, kline) in sent.iter().zip(&read.read) {
+                let numbers = [
+                    (1, kline.open),
+                    (2, kline.high),
+                    (3, kline.low),
+                    (4, kline.close),
+                    (5, kline.volume),
+                    (7, kline.quote_volume),
+                    (9, kline.taker_buy_volume),
+                    (10, kline.taker_buy_quote_volume),
+                ];
+                for (column, number) in numbers {
+                    assert_eq!(Value::String(number.to_string()), row[column], "{file}");
+                }
+                assert_eq!(
+                    (Value::from(kline.close_time.0), Value::from(kline.count)),
+                    (row[6].clone(), row[8].clone())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn real_exchange_information_is_read() {
+        let Some(body) = shared("fapi-v1-exchangeInfo.2021-09-06.json") else { return };
+        let info = exchange_info(body.as_slice()).unwrap();
+        assert_eq!((info.weight_limit, info.symbols.len()), (2400, 133));
+        let btc = &info.symbols[&Symbol::new("BTCUSDT").unwrap()];
+        assert_eq!((btc.status.as_str(), btc.contract_type.as_deref()), ("TRADING", Some("PERPETUAL")));
+        assert_eq!(btc.onboard, Some(Millis(1_569_398_400_000)));
+        let Some(body) = shared("api-v3-exchangeInfo.2022-11-24.json") else { return };
+        let spot = exchange_info(body.as_slice()).unwrap();
+        assert_eq!(spot.weight_limit, 1200);
+        assert!(spot.symbols.len() > 1000 && spot.symbols.values().all(|s| s.onboard.is_none()));
+        // Before weights there were requests: no limit is stated.
+        let Some(body) = shared("api-v1-exchangeInfo.2018-02.json") else { return };
+        assert_eq!(exchange_info(body.as_slice()).unwrap().weight_limit, 0);
+    }
+
+    #[test]
+    fn an_error_object_is_no_page() {
+        let api = |code, message: &str| Err(Trouble::Api { code, message: message.to_owned() });
+        assert_eq!(klines(br#"{"code":-1121,"msg":"Invalid symbol."}"#), api(-1121, "Invalid symbol."));
+        assert_eq!(server_time(br#"{"code":-1003,"msg":"x"}"#).unwrap_err(), api(-1003, "x").unwrap_err());
+        for body in [&b"{}"[..], b"", b"[[", b"null", b"[1,2", b"<html>"] {
+            assert!(matches!(klines(body), Err(Trouble::Shape(_))), "{body:?}");
+        }
+        assert_eq!(klines(b"[]"), Ok(Rows::default()));
+    }
+
+    #[test]
+    fn microseconds_are_read_as_such_and_seconds_refused() {
+        let row =
+            |open: i64, close: i64| format!(r#"[[{open},"1","1","1","1","1",{close},"1",1,"1","1","0"]]"#);
+        let read = klines(row(1_735_689_600_000_000, 1_735_689_899_999_999).as_bytes()).unwrap();
+        assert_eq!(read.read[0].open_time, Millis(1_735_689_600_000));
+        assert_eq!(read.read[0].close_time, Millis(1_735_689_899_999));
+        let read = klines(row(1_735_689_600, 1_735_689_899).as_bytes()).unwrap();
+        assert_eq!((read.read.len(), read.unreadable[0].open_time), (0, None));
+    }
+
+    #[test]
+    fn a_number_that_was_sent_as_a_number_is_not_trusted() {
+        // A float has lost digits before anybody can look.
+        let read =
+            klines(br#"[[1735689600000,1.1,"1","1","1","1",1735689899999,"1",1,"1","1","0"]]"#).unwrap();
+        assert_eq!(read.unreadable.len(), 1);
+        let long = br#"[[1735689600000,"1.1234567890123","1","1","1","1",1735689899999,"1",1,"1","1","0"]]"#;
+        assert!(klines(long).unwrap().unreadable[0].detail.contains("more digits"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_give_an_answer_and_no_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = (klines(&bytes), server_time(&bytes), exchange_info(bytes.as_slice()));
+        }
+    }
+}

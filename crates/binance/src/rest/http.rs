@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, Url, redirect};
 
+use kline::Millis;
+
 use super::classify::{self, Failed};
+use super::pool::Clock;
 use crate::dns::Resolver;
 use crate::{ClientConfig, FetchError};
 
@@ -53,8 +56,8 @@ pub(super) trait Decode {
 
 impl Http {
     pub(super) fn new(config: &ClientConfig) -> Self {
-        // Looking a name up must fail before the attempt does, or the cause would read "timeout".
-        let patience = (config.timeout * 6 / 10).min(Duration::from_secs(6));
+        // Looking a name up must fail before connecting does, and connecting before the attempt, or the cause would be hidden.
+        let patience = (config.timeout / 2).min(Duration::from_secs(5));
         Self {
             timeout: config.timeout,
             in_flight: config.in_flight,
@@ -64,11 +67,7 @@ impl Http {
         }
     }
 
-    pub(super) async fn attempt<D: Decode>(
-        &self,
-        asked: Asked<'_>,
-        clock: impl Fn() -> kline::Millis,
-    ) -> Attempt<D::Out> {
+    pub(super) async fn attempt<D: Decode>(&self, asked: Asked<'_>, clock: &Clock) -> Attempt<D::Out> {
         let failed = |result| Attempt { result: Err(result), reported: None };
         let client = match self.client(asked.url) {
             Ok(client) => client,
@@ -79,6 +78,11 @@ impl Http {
             Err(error) => return failed(asked.transport(self.timeout, &error)),
         };
         let reported = used_weight(response.headers());
+        if !clock.is_real() {
+            // The first answer may be a refusal that says how long to wait: its Date tells what time that is counted from.
+            // Whole seconds, rounded down, so the clock still runs behind.
+            date(response.headers()).into_iter().for_each(|time| clock.set(time));
+        }
         let result = if response.status().as_u16() == 200 {
             D::decode(Answer { response, asked, timeout: self.timeout }).await
         } else {
@@ -109,6 +113,7 @@ impl Http {
         reqwest::Client::builder()
             .user_agent(concat!("binance-extractor/", env!("CARGO_PKG_VERSION")))
             .timeout(self.timeout)
+            .connect_timeout(self.timeout * 4 / 5)
             .pool_max_idle_per_host(self.in_flight)
             .redirect(redirect::Policy::none())
             .dns_resolver(Adapter(self.resolver.clone()))
@@ -168,7 +173,7 @@ impl Answer<'_> {
 }
 
 /// Reads what a failed answer says.
-async fn refusal(asked: &Asked<'_>, mut response: Response, clock: impl Fn() -> kline::Millis) -> FetchError {
+async fn refusal(asked: &Asked<'_>, mut response: Response, clock: &Clock) -> FetchError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
@@ -188,8 +193,14 @@ async fn refusal(asked: &Asked<'_>, mut response: Response, clock: impl Fn() -> 
         retry_after,
         location,
         body: &body,
-        now: clock(),
+        now: clock.now(),
     })
+}
+
+/// `Date: Tue, 25 Nov 2025 08:12:31 GMT`
+fn date(headers: &HeaderMap) -> Option<Millis> {
+    let time = jiff::fmt::rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(Millis(time.timestamp().as_millisecond()))
 }
 
 /// `X-MBX-USED-WEIGHT-1M`: weight used by this address in the current minute. Absent on answers of the firewall.

@@ -1,6 +1,6 @@
 //! What the markets of one weight pool share: the budget, the number of requests under way, the clock.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kline::{Market, Millis};
@@ -48,27 +48,46 @@ impl Pool {
 
 /// The exchange's clock: one reading, advanced by a monotonic clock.
 ///
-/// The reading was taken before it arrived here, so this clock runs behind the exchange's by the way back of one answer,
-/// and never ahead. Before the reading it counts from zero, which is enough for a budget.
+/// A reading was taken before it arrived here, so this clock runs behind the exchange's by the way back of one answer,
+/// and never ahead. It never goes back either. Before the first reading it counts from zero.
 #[derive(Debug)]
-pub(super) struct Clock {
-    started: Instant,
-    reading: OnceLock<(Instant, Millis)>,
+pub(super) struct Clock(Mutex<Reading>);
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    taken: Instant,
+    time: Millis,
+    real: bool,
 }
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), reading: OnceLock::new() }
+        Self(Mutex::new(Reading { taken: Instant::now(), time: Millis(0), real: false }))
     }
 
     pub(super) fn now(&self) -> Millis {
-        let (since, base) = self.reading.get().copied().unwrap_or((self.started, Millis(0)));
-        base.plus(i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX))
+        self.reading().now()
     }
 
-    /// Takes the first reading; later ones are ignored, so time never jumps.
-    pub(super) fn set(&self, reading: Millis) {
-        let _ = self.reading.set((Instant::now(), reading));
+    /// Whether it was ever read.
+    pub(super) fn is_real(&self) -> bool {
+        self.reading().real
+    }
+
+    /// Takes a reading of the exchange's clock that has just arrived.
+    pub(super) fn set(&self, time: Millis) {
+        let mut reading = self.reading();
+        *reading = Reading { taken: Instant::now(), time: time.max(reading.now()), real: true };
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reading {
+    fn now(&self) -> Millis {
+        self.time.plus(i64::try_from(self.taken.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -1,0 +1,9 @@
+//! The client against a scripted exchange on the loopback interface.
+
+// Helpers of tests are tests to a reader, though not to clippy.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod dns;
+mod failures;
+mod klines;
+mod server;
