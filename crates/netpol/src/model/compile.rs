@@ -274,6 +274,11 @@ impl Compiled {
 }
 
 impl PeerSelector {
+    /// Selects every pod of every namespace.
+    pub(crate) fn is_universal(&self) -> bool {
+        self.pods.is_none() && matches!(&self.scope, Scope::Labels(labels) if labels.is_empty())
+    }
+
     /// The same text for selectors that mean the same and are written alike.
     fn key(&self) -> String {
         let mut key = String::new();

@@ -1,20 +1,25 @@
 //! The evaluated form of an input: who may talk to whom.
 
+mod classes;
 mod compile;
 mod decide;
 mod decision;
 mod matching;
 mod pod;
+mod reach;
+mod rows;
 mod side;
 mod target;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+pub use classes::{Class, ClassId};
 pub use compile::{PolicyRef, RuleRef};
 pub use decide::unmet;
 pub use decision::*;
 pub use pod::{NamedPort, PodNamespace, PodShape};
+pub use reach::{Connection, Group, Reach};
 pub use side::Bounds;
 pub use target::{Answer, Note, Route, Target};
 

@@ -7,7 +7,7 @@ use crate::set::PortSet;
 
 /// What is certainly and what is possibly allowed. A port in `must` is allowed, one outside `may` is denied,
 /// one between them is unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Bounds {
     /// Certainly allowed.
     pub must: PortSet,
@@ -36,7 +36,7 @@ impl Bounds {
 }
 
 /// The policies that are about a pod in one direction, and how sure that is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Side {
     /// Indices into `Compiled::admin`, by priority.
     pub(crate) admin: Vec<(usize, Tri)>,

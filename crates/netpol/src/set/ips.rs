@@ -127,6 +127,17 @@ impl IpSet {
         Self { v4: self.v4.union(&other.v4), v6: self.v6.union(&other.v6) }
     }
 
+    /// Addresses in any of several sets.
+    #[must_use]
+    pub fn union_all<'s>(sets: impl IntoIterator<Item = &'s Self>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for set in sets {
+            v4.extend_from_slice(set.v4.spans());
+            v6.extend_from_slice(set.v6.spans());
+        }
+        Self { v4: Intervals::collect(v4), v6: Intervals::collect(v6) }
+    }
+
     /// Addresses in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
