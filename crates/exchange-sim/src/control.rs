@@ -23,6 +23,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/__stats", get(stats))
         .route("/__stats/reset", post(reset))
         .route("/__requests", get(requests))
+        .route("/__data", get(data))
         .route("/__faults", get(faults).post(set_faults))
 }
 
@@ -34,6 +35,7 @@ async fn help() -> &'static str {
      GET  /__stats            what was asked and answered\n\
      POST /__stats/reset      count from zero\n\
      GET  /__requests?after=N the log of requests\n\
+     GET  /__data             what there is to show, and what was left out\n\
      GET  /__faults           what goes wrong\n\
      POST /__faults           make something go wrong; {} makes everything right\n"
 }
@@ -55,6 +57,14 @@ struct After {
 
 async fn requests(State(shared): SharedState, Query(query): Query<After>) -> Response {
     Json(locked(&shared.book).requests(query.after)).into_response()
+}
+
+async fn data(State(shared): SharedState) -> Response {
+    // Reads the head of every file.
+    match tokio::task::spawn_blocking(move || shared.catalog.inventory()).await {
+        Ok(inventory) => Json(inventory).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 async fn faults(State(shared): SharedState) -> Response {

@@ -149,6 +149,7 @@ async fn answer(
         Endpoint::Ping => Ok(Answer::json("{}".into())),
         Endpoint::Time => Ok(Answer::json(format!(r#"{{"serverTime":{}}}"#, shared.clock.now().0))),
         Endpoint::ExchangeInfo => {
+            blocking(shared, move |shared| shared.catalog.read_heads(market)).await?;
             let input = InfoInput {
                 market,
                 now: shared.clock.now(),
@@ -161,12 +162,12 @@ async fn answer(
             let known = ["symbol", "interval", "startTime", "endTime", "limit", "timeZone"];
             call.params.check_names(market, &known)?;
             let symbol = rest::symbol(market, &call.params)?;
-            klines(shared, faults, call, symbol, hit, key)
+            klines(shared, faults, call, symbol, hit, key).await
         }
         Endpoint::ContinuousKlines => {
             call.params.check_names(market, &[])?;
             let symbol = rest::continuous_symbol(market, &call.params)?;
-            klines(shared, faults, call, &symbol, hit, key)
+            klines(shared, faults, call, &symbol, hit, key).await
         }
         Endpoint::Unknown => {
             let path = call.target.split('?').next().unwrap_or_default();
@@ -175,8 +176,8 @@ async fn answer(
     }
 }
 
-fn klines(
-    shared: &Shared,
+async fn klines(
+    shared: &Arc<Shared>,
     faults: &Faults,
     call: &Call,
     symbol: &str,
@@ -187,6 +188,10 @@ fn klines(
     let asked = KlinesRequest::read(market, &call.params)?;
     let (symbol, listing) = shared.catalog.listing(market, symbol).ok_or_else(ApiError::invalid_symbol)?;
     let interval = asked.interval;
+    if listing.must_read(interval) {
+        let symbol = symbol.clone();
+        blocking(shared, move |shared| shared.catalog.read(market, symbol.as_str(), interval)).await?;
+    }
     let series = Series { market, symbol: symbol.clone(), interval };
     let now = shared.clock.now();
     let mut window = asked.window(market, now);
@@ -213,6 +218,15 @@ fn klines(
         rest::print_rows(&rows)
     };
     Ok(Answer { body, rows: rows.len() as u64, series: Some(series) })
+}
+
+/// Does what reads files where waiting is allowed; what was read is kept.
+async fn blocking(shared: &Arc<Shared>, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), ApiError> {
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || work(&shared)).await.map_err(|error| {
+        tracing::error!(%error, "reading data files failed");
+        ApiError::server(500)
+    })
 }
 
 fn error_reply(error: &ApiError, used: Option<u32>) -> Reply {

@@ -156,7 +156,7 @@ mod tests {
             ..Faults::default()
         };
         let draws = Draws::default();
-        let mut hit = |endpoint: &str| draws.next(&faults, endpoint, "/x").hit.is_some();
+        let hit = |endpoint: &str| draws.next(&faults, endpoint, "/x").hit.is_some();
         assert!(!hit("time"));
         let outcomes: Vec<_> = (0..7).map(|_| hit("klines")).collect();
         assert_eq!(outcomes, [false, false, true, true, true, false, false]);

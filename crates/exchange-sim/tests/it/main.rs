@@ -1,4 +1,5 @@
 //! The exchange as its clients see it: over HTTP.
 
+mod replay;
 mod semantics;
 mod support;
