@@ -4,6 +4,8 @@ mod classes;
 mod compile;
 mod decide;
 mod decision;
+mod entry;
+
 mod matching;
 mod pod;
 mod reach;
@@ -18,6 +20,7 @@ pub use classes::{Class, ClassId};
 pub use compile::{PolicyRef, RuleRef};
 pub use decide::unmet;
 pub use decision::*;
+pub use entry::EntryPath;
 pub use pod::{NamedPort, PodNamespace, PodShape};
 pub use reach::{Connection, Group, Reach};
 pub use side::Bounds;

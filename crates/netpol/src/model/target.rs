@@ -313,7 +313,11 @@ impl Model<'_> {
 }
 
 /// The port at the pod; `Err` holds a name that the pod does not have.
-fn target_port(listed: Option<&ServicePort>, port: u16, named: Option<&[NamedPort]>) -> Result<u16, String> {
+pub(super) fn target_port(
+    listed: Option<&ServicePort>,
+    port: u16,
+    named: Option<&[NamedPort]>,
+) -> Result<u16, String> {
     let Some(listed) = listed else { return Ok(port) };
     match listed.target_port.as_ref().map(|target| &target.value) {
         None => Ok(port),

@@ -115,7 +115,7 @@ impl fmt::Display for Meta {
 /// An owner reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Kind of the owner.
+    /// Kind of the owner; empty when not written.
     pub kind: String,
     /// Name of the owner.
     pub name: String,

@@ -75,12 +75,13 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The name people know it by: `name`, or the owner's where a controller made this pod.
+    /// The kind and name people know it by: its own, or the owner's where a controller made this pod.
     #[must_use]
     pub fn display_name(&self) -> (String, String) {
         match &self.meta.owner {
             Some(owner) if self.kind == WorkloadKind::Pod && owner.kind != "Node" => {
-                (owner.kind.clone(), owner.name.clone())
+                let kind = if owner.kind.is_empty() { self.kind.as_str() } else { &owner.kind };
+                (kind.to_owned(), owner.name.clone())
             }
             _ => (self.kind.as_str().to_owned(), self.meta.name.value.clone()),
         }

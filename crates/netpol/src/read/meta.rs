@@ -189,7 +189,7 @@ fn owner(node: Option<&Node<'_>>) -> Option<Owner> {
     let Value::Seq(items) = &node?.value else { return None };
     let first = items.first()?;
     let text = |key: &str| first.get(key).and_then(Node::as_str).map(str::to_owned);
-    Some(Owner { kind: text("kind")?, name: text("name")? })
+    Some(Owner { kind: text("kind").unwrap_or_default(), name: text("name")? })
 }
 
 /// Whether a template hides any part of this tree.

@@ -5,4 +5,5 @@ mod admin_conformance;
 mod corpus;
 mod e2e;
 mod json;
+mod np_guard;
 mod parse;
