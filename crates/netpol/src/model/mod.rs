@@ -5,6 +5,7 @@ mod compile;
 mod decide;
 mod decision;
 mod entry;
+mod exposure;
 
 mod matching;
 mod pod;
@@ -21,6 +22,7 @@ pub use compile::{PolicyRef, RuleRef};
 pub use decide::unmet;
 pub use decision::*;
 pub use entry::EntryPath;
+pub use exposure::{Exposure, PotentialPeer, SideExposure, Traffic};
 pub use pod::{NamedPort, PodNamespace, PodShape};
 pub use reach::{Connection, Group, Reach};
 pub use side::Bounds;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::classes::{Class, ClassId, Pool};
-use super::compile::{RuleRef, Term};
+use super::compile::{Rule, RuleRef, Term};
 use super::matching::{Outside, destination};
 use super::pod::{NamedPort, PodShape};
 use super::side::{Bounds, Destination, Side, fold};
@@ -94,6 +94,35 @@ impl Model<'_> {
             })
     }
 
+    /// What a side lets through from or to a pod that none of its selectors holds, except those that hold
+    /// every pod. It has no named ports.
+    pub(super) fn side_with_stranger(
+        &self,
+        side: &Side,
+        direction: Direction,
+        subject: &PodShape,
+        addresses: &IpSet,
+    ) -> Bounds {
+        let none: [NamedPort; 0] = [];
+        let receiver = match direction {
+            Direction::Ingress => destination(subject),
+            Direction::Egress => Destination::Pod(&none),
+        };
+        let matched = &mut |rule: &Rule| {
+            if rule.everyone {
+                return Tri::Yes;
+            }
+            let terms = rule.terms.iter().map(|term| match term {
+                Term::Pods(selector) if self.selector(*selector).is_universal() => Tri::Yes,
+                Term::Pods(_) | Term::Nodes | Term::Names(_) | Term::Never => Tri::No,
+                Term::Block { .. } => self.term_holds_pod(term, &PodShape::unknown(None), addresses),
+                Term::Invalid => Tri::Maybe,
+            });
+            terms.max().unwrap_or(Tri::No)
+        };
+        fold(&self.compiled, side, direction, &receiver, matched)
+    }
+
     /// Every address that some pod has or may have.
     pub(super) fn all_pod_addresses(&self) -> IpSet {
         let known = self.pods.iter().flat_map(|pod| &pod.addresses);
@@ -130,7 +159,7 @@ impl Builder<'_, '_> {
                 matched.entry(class).or_default();
             }
         }
-        let default = bounds.id(self.default_bounds());
+        let default = bounds.id(model.side_with_stranger(side, direction, self.subject, self.addresses));
         let mut memo: HashMap<Signature, u32> = HashMap::new();
         let mut others = Vec::with_capacity(matched.len());
         for (class, mut rules) in matched {
@@ -187,31 +216,6 @@ impl Builder<'_, '_> {
             addresses: if self.by_address { pod.addresses.clone() } else { Vec::new() },
             host_network: pod.host_network,
         }
-    }
-
-    /// What a pod gets that no selector of this side holds.
-    fn default_bounds(&self) -> Bounds {
-        let none: [NamedPort; 0] = [];
-        let receiver = match self.direction {
-            Direction::Ingress => destination(self.subject),
-            // Receivers with named ports are special where a rule names ports.
-            Direction::Egress => Destination::Pod(&none),
-        };
-        let matched = &mut |rule: &super::compile::Rule| {
-            if rule.everyone {
-                return Tri::Yes;
-            }
-            let terms = rule.terms.iter().map(|term| match term {
-                Term::Pods(selector) if self.model.selector(*selector).is_universal() => Tri::Yes,
-                Term::Pods(_) | Term::Nodes | Term::Names(_) | Term::Never => Tri::No,
-                Term::Block { .. } => {
-                    self.model.term_holds_pod(term, &PodShape::unknown(None), self.addresses)
-                }
-                Term::Invalid => Tri::Maybe,
-            });
-            terms.max().unwrap_or(Tri::No)
-        };
-        fold(&self.model.compiled, self.side, self.direction, &receiver, matched)
     }
 
     fn outside_addresses(&self) -> IpSet {

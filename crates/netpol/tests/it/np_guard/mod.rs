@@ -2,6 +2,7 @@
 //! treats hostNetwork pods as ordinary ones.
 
 mod connlist;
+mod exposure;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
