@@ -179,10 +179,10 @@ fn rows_of(interval: Interval) -> String {
     let (suffix, name) = (interval.suffix(), interval.as_str());
     let forget = |row: &str| {
         let bucket = bucket_of(interval, &format!("{row}.open_time"));
+        // Not one INSERT OR REPLACE: the OR of the person's own statement would rule in here, too.
         format!(
-            "UPDATE kline_buckets SET filled = NULL, bits = NULL WHERE series_id = {row}.series_id AND bucket = {bucket}; \
-             INSERT INTO kline_buckets (series_id, bucket, row_count) SELECT {row}.series_id, {bucket}, 0 \
-             WHERE NOT EXISTS (SELECT 1 FROM kline_buckets WHERE series_id = {row}.series_id AND bucket = {bucket});"
+            "DELETE FROM kline_buckets WHERE series_id = {row}.series_id AND bucket = {bucket}; \
+             INSERT INTO kline_buckets (series_id, bucket, row_count) VALUES ({row}.series_id, {bucket}, 0);"
         )
     };
     let instant = |column: &str| format!("strftime('%Y-%m-%dT%H:%M:%fZ', k.{column} / 1000.0, 'unixepoch')");
@@ -217,9 +217,12 @@ CREATE VIEW klines_{suffix} AS
 pub(super) fn bucket_of(interval: Interval, at: &str) -> String {
     match interval.fixed_ms() {
         Some(step) => {
-            let from_anchor = format!("({at} - {})", interval.anchor().0);
-            // Division rounds towards zero, buckets before the anchor must round down.
-            format!("({from_anchor} / {size} - ({from_anchor} % {size} < 0))", size = step * SIZE)
+            let size = step * SIZE;
+            match interval.anchor().0 {
+                0 => format!("({at} / {size})"),
+                // Before the anchor lies bucket -1, but division rounds towards zero: so count from one bucket earlier.
+                anchor => format!("(({at} + {}) / {size} - 1)", size - anchor),
+            }
         }
         None => {
             let part = |p: &str| format!("strftime('%{p}', {at} / 1000, 'unixepoch')");
