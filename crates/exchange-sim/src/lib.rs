@@ -27,6 +27,7 @@
 //! Nothing is random: made-up klines depend on seed and slot, faults on seed and request. The order and concurrency of
 //! requests change no answer; only weight windows and the clock do.
 
+pub mod cli;
 mod clock;
 mod conn;
 mod control;

@@ -128,8 +128,8 @@ async fn reply(
     match hit {
         Some(Hit::Truncate) => Reply { cut: true, rows: 0, ..reply },
         Some(Hit::Malformed) => {
-            let half = reply.body.floor_char_boundary(reply.body.len() / 2);
-            let broken = reply.body.get(..half).unwrap_or_default().to_owned() + "\u{fffd}";
+            let half = reply.body.chars().take(reply.body.len() / 2);
+            let broken = half.chain(['\u{fffd}']).collect();
             Reply { body: broken, rows: 0, ..reply }
         }
         _ => reply,

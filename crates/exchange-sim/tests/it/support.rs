@@ -1,6 +1,6 @@
 //! Starting an exchange and asking it things.
 
-use std::sync::Once;
+use std::sync::LazyLock;
 
 use exchange_sim::{Config, DataSource, Now, Sim};
 use kline::{Decimal, Interval, Kline, Market, Millis, Series, Symbol};
@@ -48,14 +48,15 @@ impl Reply {
     }
 }
 
-/// A client with nothing between it and the exchange.
+/// A client with nothing between it and the exchange. Building one costs more than all else a test does, so there is
+/// one for all; it keeps no connections, which would belong to the runtime of one test.
 pub fn client() -> Client {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         // The client wants a TLS provider even to speak plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
     });
-    Client::builder().no_proxy().build().unwrap()
+    CLIENT.clone()
 }
 
 pub async fn get(sim: &Sim, path: &str) -> Reply {
