@@ -75,7 +75,9 @@ async fn options(settings: &NatsSettings, signals: &Arc<Signals>) -> Result<Conn
 async fn log_in(options: ConnectOptions, auth: &Auth) -> Result<ConnectOptions, EventsError> {
     Ok(match auth {
         Auth::None => options,
-        Auth::User { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
+        Auth::User { user, password } => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
         Auth::Token(token) => options.token(token.expose().to_owned()),
         Auth::NkeyFile(path) => {
             let text = read(path, "nkey seed (NATS_NKEY)").await?;
@@ -101,9 +103,11 @@ fn no_seed(path: &Path, why: &'static str) -> EventsError {
 }
 
 async fn read(path: &Path, what: &'static str) -> Result<String, EventsError> {
-    tokio::fs::read_to_string(path)
-        .await
-        .map_err(|source| EventsError::File { what, path: path.into(), source: source.into() })
+    tokio::fs::read_to_string(path).await.map_err(|source| EventsError::File {
+        what,
+        path: path.into(),
+        source: source.into(),
+    })
 }
 
 /// Reads a file only to say early, and by name, that it cannot be read.
@@ -112,7 +116,11 @@ async fn check(path: &Path, what: &'static str) -> Result<(), EventsError> {
     if text.contains("-----BEGIN ") {
         return Ok(());
     }
-    Err(EventsError::File { what, path: path.into(), source: "it is no PEM file: there is no BEGIN line in it".into() })
+    Err(EventsError::File {
+        what,
+        path: path.into(),
+        source: "it is no PEM file: there is no BEGIN line in it".into(),
+    })
 }
 
 /// Fails when none of the servers' names can be resolved. The client would find out as well, but wait without a limit
@@ -127,7 +135,8 @@ async fn resolve(settings: &NatsSettings, until: Instant) -> Result<(), EventsEr
             in_cluster: settings.in_cluster,
         };
         let began = Instant::now();
-        let error = match timeout_at(until, tokio::net::lookup_host((host, url.port().unwrap_or(4222)))).await {
+        let error = match timeout_at(until, tokio::net::lookup_host((host, url.port().unwrap_or(4222)))).await
+        {
             Ok(Ok(addresses)) => match addresses.count() {
                 0 => failed("the name has no address".into()),
                 _ => return Ok(()),
@@ -187,7 +196,9 @@ fn tls_advice(error: &rustls::Error, settings: &NatsSettings) -> &'static str {
         Error::InvalidMessage(_) if settings.tls.first => {
             "the server greets before TLS starts: leave out NATS_TLS_FIRST"
         }
-        Error::InvalidMessage(_) => "the server does not speak TLS on this port: use nats:// instead of tls://",
+        Error::InvalidMessage(_) => {
+            "the server does not speak TLS on this port: use nats:// instead of tls://"
+        }
         _ => "check the TLS settings of both sides",
     }
 }
@@ -200,10 +211,8 @@ fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error +
             return Some(found);
         }
         let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(inner) = wrapped {
-            if let Some(found) = inner.downcast_ref::<E>() {
-                return Some(found);
-            }
+        if let Some(found) = wrapped.and_then(|inner| inner.downcast_ref::<E>()) {
+            return Some(found);
         }
         next = current.source();
     }

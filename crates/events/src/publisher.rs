@@ -146,13 +146,25 @@ impl Publisher {
         };
         let (key, found) = match answer {
             Ok(Ok(_)) => (subject, Coverage::Stream),
-            Ok(Err(error)) if error.kind() == GetStreamByNameErrorKind::NotFound => (subject, Coverage::Nobody),
-            // No JetStream in this server or this account: said at once, and true of every subject.
-            Ok(Err(error)) if error.kind() != GetStreamByNameErrorKind::InvalidSubject => ("", Coverage::Nobody),
             // Publishing will say what is wrong with the subject.
-            Ok(Err(_)) => (subject, Coverage::Nobody),
-            // This user hears no answers at all.
-            Err(_) if self.signals.refused_subscription().is_some() => ("", Coverage::Nobody),
+            Ok(Err(error)) if error.kind() == GetStreamByNameErrorKind::InvalidSubject => {
+                (subject, Coverage::Nobody)
+            }
+            Ok(Err(error)) if error.kind() == GetStreamByNameErrorKind::NotFound => {
+                (subject, Coverage::Nobody)
+            }
+            Ok(Err(error)) if no_jetstream(&error) => ("", Coverage::Nobody),
+            // A stream may be there, and lose what it does not acknowledge: rather try again later.
+            Ok(Err(error)) => {
+                return Err(EventsError::StreamRefused { subject: subject.to_owned(), source: error.into() });
+            }
+            // Nobody answers because this user hears no answers, or because the server has no JetStream and somebody
+            // who listens to everything keeps it from saying so.
+            Err(_)
+                if self.signals.refused_subscription().is_some() || !self.client.server_info().jetstream =>
+            {
+                ("", Coverage::Nobody)
+            }
             Err(_) => return Err(self.unconfirmed(began.elapsed())),
         };
         tracing::debug!(subject, ?found, "looked for a stream");
@@ -186,11 +198,15 @@ impl Publisher {
         let headers = headers(message)?;
         let began = Instant::now();
         let payload = message.payload.clone().into();
-        match timeout_at(until, self.client.publish_with_headers(message.subject.clone(), headers, payload)).await {
+        match timeout_at(until, self.client.publish_with_headers(message.subject.clone(), headers, payload))
+            .await
+        {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(match error.kind() {
                 async_nats::client::PublishErrorKind::MaxPayloadExceeded => self.too_large(message),
-                async_nats::client::PublishErrorKind::InvalidSubject => malformed(message, "not a valid subject"),
+                async_nats::client::PublishErrorKind::InvalidSubject => {
+                    malformed(message, "not a valid subject")
+                }
                 async_nats::client::PublishErrorKind::Send => self.unconfirmed(began.elapsed()),
             }),
             Err(_) => Err(self.unconfirmed(began.elapsed())),
@@ -216,7 +232,12 @@ impl Publisher {
         };
         match answer {
             Ok(Ok(ack)) => {
-                tracing::debug!(stream = ack.stream, sequence = ack.sequence, repeat = ack.duplicate, "acknowledged");
+                tracing::debug!(
+                    stream = ack.stream,
+                    sequence = ack.sequence,
+                    repeat = ack.duplicate,
+                    "acknowledged"
+                );
                 Ok(Sent::Acknowledged)
             }
             Ok(Err(error)) => match error.kind() {
@@ -226,9 +247,13 @@ impl Publisher {
                     Ok(Sent::Unconfirmed)
                 }
                 PublishErrorKind::MaxPayloadExceeded => Err(self.too_large(message)),
-                PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Err(self.unconfirmed(began.elapsed())),
+                PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => {
+                    Err(self.unconfirmed(began.elapsed()))
+                }
                 _ if is_invalid_subject(&error) => Err(malformed(message, "not a valid subject")),
-                _ => Err(EventsError::StreamRefused { subject: message.subject.clone(), source: error.into() }),
+                _ => {
+                    Err(EventsError::StreamRefused { subject: message.subject.clone(), source: error.into() })
+                }
             },
             Err(_) => Err(self.unconfirmed(began.elapsed())),
         }
@@ -281,6 +306,27 @@ impl Publisher {
         let max = self.client.server_info().max_payload;
         EventsError::TooLarge { subject: message.subject.clone(), size: message.payload.len(), max }
     }
+}
+
+/// Whether the server, or this user's account, has no JetStream at all.
+fn no_jetstream(error: &(dyn std::error::Error + 'static)) -> bool {
+    use jetstream::ErrorCode;
+    use jetstream::context::{RequestError, RequestErrorKind};
+    let mut next = Some(error);
+    while let Some(current) = next {
+        let nobody_there = current
+            .downcast_ref::<RequestError>()
+            .is_some_and(|request| request.kind() == RequestErrorKind::NoResponders);
+        let switched_off = current.downcast_ref::<jetstream::Error>().is_some_and(|answer| {
+            let codes = [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT];
+            codes.contains(&answer.error_code())
+        });
+        if nobody_there || switched_off {
+            return true;
+        }
+        next = current.source();
+    }
+    false
 }
 
 fn is_invalid_subject(error: &jetstream::context::PublishError) -> bool {

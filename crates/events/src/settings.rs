@@ -51,7 +51,7 @@ pub enum Auth {
 impl fmt::Display for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("no credentials"),
+            Self::None => f.write_str("a client without credentials"),
             Self::User { user, .. } => write!(f, "user `{user}` and a password"),
             Self::Token(_) => f.write_str("a token"),
             Self::NkeyFile(path) => write!(f, "the nkey in {}", path.display()),
@@ -148,7 +148,9 @@ impl NatsSettings {
             first: get("NATS_TLS_FIRST").map(|t| boolean("NATS_TLS_FIRST", &t)).transpose()?.unwrap_or(false),
         };
         if settings.tls.cert.is_some() != settings.tls.key.is_some() {
-            return Err(EventsError::Settings("NATS_CERT and NATS_KEY belong together: set both or none".into()));
+            return Err(EventsError::Settings(
+                "NATS_CERT and NATS_KEY belong together: set both or none".into(),
+            ));
         }
         if let Some(text) = get("NATS_TIMEOUT") {
             settings.deadline = seconds("NATS_TIMEOUT", &text)?;
@@ -184,7 +186,8 @@ impl NatsSettings {
             if auth != Auth::None {
                 if self.auth != Auth::None && self.auth != auth {
                     return Err(EventsError::Settings(
-                        "the servers in NATS_URL have different credentials: one set serves all of them".into(),
+                        "the servers in NATS_URL have different credentials: one set serves all of them"
+                            .into(),
                     ));
                 }
                 self.auth = auth;
@@ -252,7 +255,10 @@ fn explicit_auth(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Auth>, 
     }
     if found.len() > 1 {
         let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
-        return Err(EventsError::Settings(format!("{} are set: choose one way to log in", names.join(" and "))));
+        return Err(EventsError::Settings(format!(
+            "{} are set: choose one way to log in",
+            names.join(" and ")
+        )));
     }
     Ok(found.pop().map(|(_, auth)| auth))
 }
@@ -277,7 +283,9 @@ fn seconds(name: &str, text: &str) -> Result<Duration, EventsError> {
     let millis = digits.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
     match millis {
         Some(ms @ 1..=3_600_000) => Ok(Duration::from_millis(ms)),
-        _ => Err(EventsError::Settings(format!("{name} is `{text}`: use a time like 10s or 500ms, at most 1h"))),
+        _ => Err(EventsError::Settings(format!(
+            "{name} is `{text}`: use a time like 10s or 500ms, at most 1h"
+        ))),
     }
 }
 
@@ -312,7 +320,10 @@ mod tests {
 
     #[test]
     fn a_lone_user_in_the_url_is_a_token() {
-        assert_eq!(settings(&[("NATS_URL", "nats://t0ken@a")]).unwrap().auth, Auth::Token(Secret::new("t0ken")));
+        assert_eq!(
+            settings(&[("NATS_URL", "nats://t0ken@a")]).unwrap().auth,
+            Auth::Token(Secret::new("t0ken"))
+        );
     }
 
     #[test]
