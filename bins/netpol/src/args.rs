@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
+use netpol::{Options, Profile};
+
 use crate::commands::Command;
 use crate::io::ColorChoice;
 
@@ -72,4 +74,71 @@ pub enum ProfileName {
     Openshift,
     /// Pods ask the node-local cache at 169.254.20.10.
     NodeLocalDns,
+}
+
+impl ProfileName {
+    /// The name that the engine knows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Calico => "calico",
+            Self::Cilium => "cilium",
+            Self::Openshift => "openshift",
+            Self::NodeLocalDns => "node-local-dns",
+        }
+    }
+}
+
+impl WorldArgs {
+    /// What the engine has to know.
+    pub fn options(&self) -> Options {
+        Options {
+            profile: Profile::by_name(self.profile.as_str()).unwrap_or_default(),
+            default_namespace: self.namespace.clone(),
+            assume_default_deny: self.assume_default_deny.clone(),
+            ..Options::default()
+        }
+    }
+
+    /// These arguments as they have to be given again to another command, each with a space before it.
+    pub fn to_command_line(&self) -> String {
+        let mut line = String::new();
+        let mut add = |flag: &str, value: &str| {
+            line.push_str(&format!(" {flag} {}", quoted(value)));
+        };
+        for path in &self.context {
+            add("--context", &path.display().to_string());
+        }
+        if !self.assume_default_deny.is_empty() {
+            add("--assume-default-deny", &self.assume_default_deny.join(","));
+        }
+        if self.profile != ProfileName::default() {
+            add("--profile", self.profile.as_str());
+        }
+        if self.namespace != "default" {
+            add("--namespace", &self.namespace);
+        }
+        if let Some(needs) = &self.needs {
+            add("--needs", &needs.display().to_string());
+        }
+        line
+    }
+}
+
+impl InputArgs {
+    /// The paths and the world, for a command line that reads the same input.
+    pub fn to_command_line(&self) -> String {
+        let paths: Vec<String> = self.paths.iter().map(|path| quoted(&path.display().to_string())).collect();
+        format!("{}{}", paths.join(" "), self.world.to_command_line())
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

@@ -2,9 +2,11 @@
 
 mod args;
 mod commands;
+mod config;
 mod failure;
 mod io;
 mod load;
+mod world;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! Kubernetes NetworkPolicy engine: reads manifests with the place of every field, and judges what may talk
 //! to what. Pure: no files, no network, no clock.
 
+pub mod explain;
 pub mod findings;
 mod model;
 pub mod nearmiss;
@@ -8,6 +9,8 @@ pub mod needs;
 pub mod object;
 mod profile;
 mod read;
+pub mod render;
+pub mod rules;
 pub mod set;
 mod source;
 mod yaml;

@@ -74,6 +74,12 @@ impl Comparison {
     /// The whole comparison in words: `app matches, component differs: ...`.
     #[must_use]
     pub fn describe(&self) -> String {
+        self.parts().join(", ")
+    }
+
+    /// The same in parts: what matches, then each difference.
+    #[must_use]
+    pub fn parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
         match self.matched.as_slice() {
             [] => {}
@@ -81,7 +87,7 @@ impl Comparison {
             many => parts.push(format!("{} match", many.join(" and "))),
         }
         parts.extend(self.differences.iter().map(Difference::describe));
-        parts.join(", ")
+        parts
     }
 
     /// Between 0 and 1: how likely the selector was meant for these labels.

@@ -1,0 +1,333 @@
+//! What the rules look at, and where their findings go.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::findings::{Finding, Ignore, ObjectId, Severity, Suppression, suppress_decisions};
+use crate::model::{Model, PolicyRef, WorkloadId};
+use crate::needs::env::Configs;
+use crate::needs::names::Names;
+use crate::needs::{Judged, NeedsFile, WorkloadNeeds, derive};
+use crate::object::{Direction, Labels, Meta, NetworkPolicy, Tri, Workload};
+use crate::read::Input;
+use crate::source::{Problem, ProblemKind, Span};
+
+use super::{ALL, Rule};
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// Files of the input under check are those before this index; the others are context: known, not reported on.
+    pub checked_files: usize,
+    /// Severities by rule id; `None` switches a rule off. The last one counts.
+    pub severities: Vec<(String, Option<Severity>)>,
+    /// Findings that are accepted.
+    pub ignores: Vec<Ignore>,
+    /// The command that proposes fixes for the same input, for hints.
+    pub fix_command: String,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            checked_files: usize::MAX,
+            severities: Vec::new(),
+            ignores: Vec::new(),
+            fix_command: "netpol fix".to_owned(),
+        }
+    }
+}
+
+/// The outcome of a check.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The findings, worst first, then by rule and place; suppressed ones included.
+    pub findings: Vec<Finding>,
+    /// Annotations and needs that could not be understood.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Number of findings of a severity that count.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.active().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// The findings that are not suppressed.
+    pub fn active(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.suppressed.is_none())
+    }
+
+    /// The findings that are suppressed.
+    pub fn suppressed(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.suppressed.is_some())
+    }
+
+    /// The worst severity that counts.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        self.active().map(|finding| finding.severity).max()
+    }
+}
+
+/// Runs every rule.
+#[must_use]
+pub fn check(model: &Model<'_>, needs: &NeedsFile, options: &CheckOptions) -> Report {
+    let check = Check::new(model, needs, options);
+    let mut report = Report { findings: Vec::new(), problems: check.problems() };
+    let decisions = check.decisions(&mut report.problems);
+    for rule in ALL.iter().copied() {
+        let severity = match check.configured(rule) {
+            Some(None) => continue,
+            Some(Some(severity)) => Some(severity),
+            None => None,
+        };
+        let mut sink = Sink {
+            rule,
+            severity,
+            check: &check,
+            decisions: &decisions,
+            found: Vec::new(),
+            groups: HashMap::new(),
+        };
+        (rule.check)(&check, &mut sink);
+        report.findings.append(&mut sink.found);
+    }
+    report.findings.sort_by(|a, b| {
+        let key = |finding: &Finding| (std::cmp::Reverse(finding.severity), finding.rule, finding.span);
+        key(a).cmp(&key(b))
+    });
+    report
+}
+
+/// Everything a rule may look at.
+pub(crate) struct Check<'a> {
+    pub(crate) model: &'a Model<'a>,
+    pub(crate) input: &'a Input,
+    pub(crate) options: &'a CheckOptions,
+    /// By workload.
+    pub(crate) needs: Vec<WorkloadNeeds>,
+    /// By workload and need.
+    pub(crate) judged: Vec<Vec<Judged>>,
+    /// By policy: the workloads it selects, for sure or perhaps.
+    pub(crate) selected: Vec<Vec<WorkloadId>>,
+    /// By workload: the policies that select it for ingress and for egress.
+    selecting: Vec<[Vec<(PolicyRef, Tri)>; 2]>,
+    pub(crate) names: Names<'a>,
+    pub(crate) configs: Configs<'a>,
+    /// Workloads whose missing policy a finding has explained already.
+    pub(crate) explained: RefCell<BTreeSet<WorkloadId>>,
+}
+
+impl<'a> Check<'a> {
+    fn new(model: &'a Model<'a>, file: &NeedsFile, options: &'a CheckOptions) -> Self {
+        let input = model.input();
+        let default = model.options().default_namespace.as_str();
+        let needs = derive(input, default, file);
+        let judge = |(index, of): (usize, &WorkloadNeeds)| {
+            of.needs.iter().map(|need| need.judge(model, index)).collect()
+        };
+        let judged = needs.iter().enumerate().map(judge).collect();
+        let mut selecting = Vec::with_capacity(input.workloads.len());
+        let mut selected = vec![Vec::new(); input.policies.len()];
+        for index in 0..input.workloads.len() {
+            let pod = model.pod(index);
+            let both = [model.selecting(pod, Direction::Ingress), model.selecting(pod, Direction::Egress)];
+            for (policy, _) in both.iter().flatten() {
+                if let PolicyRef::Network(policy) = policy
+                    && let Some(list) = selected.get_mut(*policy)
+                    && list.last() != Some(&index)
+                {
+                    list.push(index);
+                }
+            }
+            selecting.push(both);
+        }
+        Self {
+            model,
+            input,
+            options,
+            needs,
+            judged,
+            selected,
+            selecting,
+            names: Names::new(input, default),
+            configs: Configs::new(input, default),
+            explained: RefCell::new(BTreeSet::new()),
+        }
+    }
+
+    /// Namespace of objects that name none.
+    pub(crate) fn default_namespace(&self) -> &'a str {
+        &self.model.options().default_namespace
+    }
+
+    /// The namespace of an object.
+    pub(crate) fn namespace<'m>(&self, meta: &'m Meta) -> &'m str
+    where
+        'a: 'm,
+    {
+        meta.namespace_or(self.default_namespace())
+    }
+
+    /// An object for a finding.
+    pub(crate) fn object(&self, meta: &Meta) -> ObjectId {
+        ObjectId::new(meta, self.default_namespace())
+    }
+
+    /// Whether a place is in a file under check.
+    pub(crate) fn is_checked(&self, span: Span) -> bool {
+        (span.file.0 as usize) < self.options.checked_files
+    }
+
+    /// The policies that select a workload in a direction, and how sure that is.
+    pub(crate) fn selecting(&self, workload: WorkloadId, direction: Direction) -> &[(PolicyRef, Tri)] {
+        let both = &self.selecting[workload];
+        match direction {
+            Direction::Ingress => &both[0],
+            Direction::Egress => &both[1],
+        }
+    }
+
+    /// Whether a policy surely isolates the workload in this direction.
+    pub(crate) fn is_isolated(&self, workload: WorkloadId, direction: Direction) -> bool {
+        self.selecting(workload, direction).iter().any(|(_, sure)| *sure == Tri::Yes)
+    }
+
+    /// Workloads under check.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = (WorkloadId, &'a Workload)> {
+        self.input.workloads.iter().enumerate().filter(|(_, workload)| self.is_checked(workload.meta.span))
+    }
+
+    /// Policies under check.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (usize, &'a NetworkPolicy)> {
+        self.input.policies.iter().enumerate().filter(|(_, policy)| self.is_checked(policy.meta.span))
+    }
+
+    fn configured(&self, rule: &Rule) -> Option<Option<Severity>> {
+        let entries = self.options.severities.iter().rev();
+        entries
+            .filter(|(id, _)| id.eq_ignore_ascii_case(rule.id) || id.eq_ignore_ascii_case(rule.name))
+            .map(|(_, severity)| *severity)
+            .next()
+    }
+
+    /// Declared needs that cannot be read.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (index, needs) in self.needs.iter().enumerate() {
+            let object = self.input.workloads[index].meta.to_string();
+            problems.extend(needs.bad_entries.iter().map(|bad| Problem {
+                kind: ProblemKind::Invalid,
+                span: bad.span,
+                message: bad.message.clone(),
+                object: object.clone(),
+            }));
+        }
+        problems
+    }
+
+    /// The decisions in annotations, by object.
+    fn decisions(&self, problems: &mut Vec<Problem>) -> Decisions<'a> {
+        let mut found: Decisions<'a> = HashMap::new();
+        let mut add = |meta: &'a Meta, annotations: &'a Labels| {
+            for (decision, span) in suppress_decisions(annotations) {
+                match decision {
+                    Ok((rule, reason)) => {
+                        let object = self.object(meta);
+                        let key = (object.kind, object.namespace, object.name);
+                        found.entry(key).or_default().push((rule, reason, span));
+                    }
+                    Err(message) => problems.push(Problem {
+                        kind: ProblemKind::Invalid,
+                        span,
+                        message,
+                        object: meta.to_string(),
+                    }),
+                }
+            }
+        };
+        let input = self.input;
+        for workload in &input.workloads {
+            add(&workload.meta, &workload.meta.annotations);
+            if workload.kind != crate::object::WorkloadKind::Pod {
+                add(&workload.meta, &workload.pod.annotations);
+            }
+        }
+        let metas = input.policies.iter().map(|policy| &policy.meta);
+        let metas = metas.chain(input.admin_policies.iter().map(|policy| &policy.meta));
+        let metas = metas.chain(input.services.iter().map(|service| &service.meta));
+        let metas = metas.chain(input.ingresses.iter().map(|ingress| &ingress.meta));
+        let metas = metas.chain(input.namespaces.iter().map(|namespace| &namespace.meta));
+        let metas = metas.chain(input.config_maps.iter().map(|map| &map.meta));
+        let metas = metas.chain(input.autoscalers.iter().map(|scaler| &scaler.meta));
+        let metas = metas.chain(input.disruption_budgets.iter().map(|budget| &budget.meta));
+        for meta in metas {
+            add(meta, &meta.annotations);
+        }
+        found
+    }
+}
+
+/// Decisions by kind, namespace and name: rule, reason, place.
+type Decisions<'a> = HashMap<(String, String, String), Vec<(&'a str, &'a str, Span)>>;
+
+/// Takes the findings of one rule.
+pub(crate) struct Sink<'s> {
+    rule: &'static Rule,
+    severity: Option<Severity>,
+    check: &'s Check<'s>,
+    decisions: &'s Decisions<'s>,
+    found: Vec<Finding>,
+    groups: HashMap<(String, bool), usize>,
+}
+
+impl Sink<'_> {
+    /// Takes a finding with the rule's own severity.
+    pub(crate) fn emit(&mut self, finding: Finding) {
+        self.emit_as(self.rule.severity, finding);
+    }
+
+    /// Takes a finding with a severity of its own; the configuration still has the last word. Findings about objects that
+    /// are not under check are dropped.
+    pub(crate) fn emit_as(&mut self, severity: Severity, mut finding: Finding) {
+        let Some(object) = finding.objects.first_mut() else { return };
+        if !self.check.is_checked(object.span) && !self.check.is_checked(finding.span) {
+            return;
+        }
+        object.suppressed = suppression(self.rule.id, object, self.decisions, &self.check.options.ignores);
+        finding.suppressed.clone_from(&object.suppressed);
+        finding.rule = self.rule.id;
+        finding.severity = self.severity.unwrap_or(severity);
+        let key = (std::mem::take(&mut finding.group), finding.suppressed.is_some());
+        match self.groups.get(&key).and_then(|index| self.found.get_mut(*index)) {
+            Some(known) => known.merge(finding),
+            None => {
+                finding.group.clone_from(&key.0);
+                self.groups.insert(key, self.found.len());
+                self.found.push(finding);
+            }
+        }
+    }
+}
+
+fn suppression(
+    rule: &str,
+    object: &ObjectId,
+    decisions: &Decisions<'_>,
+    ignores: &[Ignore],
+) -> Option<Suppression> {
+    let key = (object.kind.clone(), object.namespace.clone(), object.name.clone());
+    let annotated = decisions.get(&key).and_then(|list| {
+        list.iter().find(|(id, ..)| id.eq_ignore_ascii_case(rule)).map(|(_, reason, span)| Suppression {
+            reason: (*reason).to_owned(),
+            by: "annotation",
+            span: Some(*span),
+        })
+    });
+    annotated.or_else(|| {
+        let ignore = ignores.iter().find(|ignore| ignore.covers(rule, object))?;
+        Some(Suppression { reason: ignore.reason.clone(), by: "config", span: None })
+    })
+}
