@@ -2,6 +2,7 @@
 //! treats hostNetwork pods as ordinary ones.
 
 mod connlist;
+mod explain;
 mod exposure;
 
 use std::collections::BTreeMap;
