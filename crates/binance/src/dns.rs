@@ -5,16 +5,19 @@
 //! difference points at the cause.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ServerOrderingStrategy};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::op::{Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use tokio::net::UdpSocket;
 
 /// Why a name could not be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,13 +127,14 @@ pub fn in_kubernetes() -> bool {
 pub struct Resolver {
     name_servers: Vec<SocketAddr>,
     patience: Duration,
+    hosts: OnceLock<Hosts>,
     inner: OnceLock<Result<(TokioResolver, Vec<SocketAddr>), String>>,
 }
 
 impl Resolver {
     /// Asks `name_servers`, or those of `/etc/resolv.conf` when there are none, for at most `patience` per name.
     pub fn new(name_servers: Vec<SocketAddr>, patience: Duration) -> Self {
-        Self { name_servers, patience, inner: OnceLock::new() }
+        Self { name_servers, patience, hosts: OnceLock::new(), inner: OnceLock::new() }
     }
 
     /// Every address of a name. Address literals, `localhost` and `/etc/hosts` are honoured.
@@ -145,6 +149,10 @@ impl Resolver {
             // By RFC 6761 this never leaves the machine, whatever the hosts file lacks.
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
+        let fixed = from_hosts(self.hosts.get_or_init(|| Hosts::from_system().unwrap_or_default()), name);
+        if !fixed.is_empty() {
+            return Ok(fixed);
+        }
         let failure = |servers: &[SocketAddr], kind, detail| DnsFailure {
             name: name.to_owned(),
             servers: servers.to_vec(),
@@ -156,13 +164,18 @@ impl Resolver {
             Ok((resolver, servers)) => (resolver, servers.as_slice()),
             Err(why) => return Err(failure(&self.name_servers, DnsKind::NoServers, why.clone())),
         };
-        match tokio::time::timeout(self.patience, look_up(resolver, name)).await {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(failure(servers, kind_of(&error), error.to_string())),
-            Err(_) => {
-                Err(failure(servers, DnsKind::NoAnswer, format!("no answer within {:?}", self.patience)))
-            }
+        let (kind, detail) = match tokio::time::timeout(self.patience, look_up(resolver, name)).await {
+            Ok(Ok(addresses)) => return Ok(addresses),
+            Ok(Err(error)) => (kind_of(&error), error.to_string()),
+            Err(_) => (DnsKind::NoAnswer, format!("no answer within {:?}", self.patience)),
+        };
+        if kind == DnsKind::NoAnswer
+            && let Some(server) = servers.first()
+            && let Some(error) = rejection(*server).await
+        {
+            return Err(failure(servers, DnsKind::Unreachable, error.to_string()));
         }
+        Err(failure(servers, kind, detail))
     }
 
     fn build(&self) -> Result<(TokioResolver, Vec<SocketAddr>), String> {
@@ -180,8 +193,9 @@ impl Resolver {
         let options = builder.options_mut();
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-        // A second question is worth it only while the first answer is not overdue for the whole name.
-        options.timeout = options.timeout.min(self.patience / 3);
+        // Room within the patience for a second question, should one be lost.
+        options.timeout = options.timeout.min(self.patience * 2 / 5);
+        options.attempts = 1;
         let resolver = builder.build().map_err(|e| e.to_string())?;
         let servers = match self.name_servers.as_slice() {
             [] => system_servers(),
@@ -197,6 +211,34 @@ fn system_servers() -> Vec<SocketAddr> {
         Ok((config, _)) => config.name_servers().iter().map(|s| SocketAddr::new(s.ip, 53)).collect(),
         Err(_) => Vec::new(),
     }
+}
+
+/// Longest wait for the network to say that it carries nothing to a name server.
+const REJECTION_WAIT: Duration = Duration::from_millis(200);
+
+/// How the network rejects packets to a server, if it says so: a closed port, no route, a policy that rejects instead of
+/// dropping. The resolver's own sockets are not connected, and the system reports such a rejection to connected ones only.
+async fn rejection(server: SocketAddr) -> Option<io::Error> {
+    let local: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    // A question for the name servers of the root; any would do.
+    let question = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+    let talk = async {
+        let socket = UdpSocket::bind((local, 0)).await?;
+        socket.connect(server).await?;
+        socket.send(&question).await?;
+        socket.recv(&mut [0; 64]).await
+    };
+    tokio::time::timeout(REJECTION_WAIT, talk).await.ok()?.err()
+}
+
+/// Addresses of a name in the hosts file. Looked up here and not left to the resolver, which would still ask a server for the
+/// kind of address the file lacks, and wait for it.
+fn from_hosts(hosts: &Hosts, name: &str) -> Vec<IpAddr> {
+    let Ok(name) = Name::from_utf8(name) else { return Vec::new() };
+    let of_type = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
+    let found = [of_type(RecordType::A), of_type(RecordType::AAAA)];
+    found.iter().flatten().flat_map(|l| l.answers()).filter_map(|record| record.data.ip_addr()).collect()
 }
 
 /// Asks for the name as it stands first. With the usual Kubernetes `ndots:5`, a name like `fapi.binance.com` would

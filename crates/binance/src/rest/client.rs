@@ -113,6 +113,13 @@ impl Client {
         self.pool(market).usage()
     }
 
+    /// The shortest time from sending a request to the first byte of its answer, so far: what the line takes once a
+    /// connection stands, which is what [`prefer_for`](crate::planner::prefer_for) wants to know. `None` before the first
+    /// answer; after a single one it still contains looking up the name and connecting.
+    pub fn rtt(&self, market: Market) -> Option<Duration> {
+        self.pool(market).quickest()
+    }
+
     /// The exchange's clock. Asked for once per market, then advanced by a monotonic clock; the local wall clock plays no
     /// part. It runs behind the exchange's by at most the time one answer took.
     ///
@@ -369,6 +376,7 @@ impl Client {
         let attempt = self.0.http.attempt::<D>(asked, pool.clock()).await;
         let unsent = attempt.result.as_ref().err().is_some_and(classify::never_sent);
         ticket.settle(unsent, attempt.reported);
+        attempt.took.into_iter().for_each(|took| pool.answered_in(took));
         Ok((attempt.result, sent_at))
     }
 

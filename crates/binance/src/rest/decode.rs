@@ -54,7 +54,7 @@ pub(super) fn klines(body: &[u8]) -> Result<Rows, Trouble> {
     match serde_json::from_slice::<Value>(body) {
         Err(error) => Err(Trouble::Shape(error.to_string())),
         Ok(Value::Array(rows)) => Ok(rows_one_by_one(&rows)),
-        Ok(value) => Err(no_array(value)),
+        Ok(_) => Err(api_error(body).unwrap_or_else(|| Trouble::Shape("not an array of klines".to_owned()))),
     }
 }
 
@@ -71,11 +71,10 @@ fn rows_one_by_one(rows: &[Value]) -> Rows {
     out
 }
 
-fn no_array(value: Value) -> Trouble {
-    match ApiError::deserialize(value) {
-        Ok(api) => Trouble::Api { code: api.code, message: api.msg },
-        Err(_) => Trouble::Shape("not an array of klines".to_owned()),
-    }
+/// The exchange's error object, if that is what a body is.
+pub(super) fn api_error(body: &[u8]) -> Option<Trouble> {
+    let api: ApiError = serde_json::from_slice(body).ok()?;
+    Some(Trouble::Api { code: api.code, message: api.msg })
 }
 
 impl Rows {
@@ -118,14 +117,8 @@ pub(super) fn server_time(body: &[u8]) -> Result<Millis, Trouble> {
     struct Time {
         server_time: i64,
     }
-    let value: Value = serde_json::from_slice(body).map_err(|e| Trouble::Shape(e.to_string()))?;
-    let time = match Time::deserialize(&value) {
-        Ok(time) => time,
-        Err(error) => match ApiError::deserialize(value) {
-            Ok(api) => return Err(Trouble::Api { code: api.code, message: api.msg }),
-            Err(_) => return Err(Trouble::Shape(error.to_string())),
-        },
-    };
+    let time: Time = serde_json::from_slice(body)
+        .map_err(|error| api_error(body).unwrap_or_else(|| Trouble::Shape(error.to_string())))?;
     Millis::detect(time.server_time).map_err(|e| Trouble::Shape(e.to_string()))
 }
 

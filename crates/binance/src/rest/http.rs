@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, Url, redirect};
+use tokio::time::Instant;
 
 use kline::Millis;
 
@@ -46,6 +47,8 @@ pub(super) struct Answer<'a> {
 pub(super) struct Attempt<T> {
     pub(super) result: Result<T, FetchError>,
     pub(super) reported: Option<u32>,
+    /// Time to the first byte of the answer.
+    pub(super) took: Option<Duration>,
 }
 
 /// How the body of one kind of answer is read.
@@ -68,15 +71,17 @@ impl Http {
     }
 
     pub(super) async fn attempt<D: Decode>(&self, asked: Asked<'_>, clock: &Clock) -> Attempt<D::Out> {
-        let failed = |result| Attempt { result: Err(result), reported: None };
+        let failed = |result| Attempt { result: Err(result), reported: None, took: None };
         let client = match self.client(asked.url) {
             Ok(client) => client,
             Err(error) => return failed(error.clone()),
         };
+        let sent = Instant::now();
         let response = match client.get(asked.url.clone()).send().await {
             Ok(response) => response,
             Err(error) => return failed(asked.transport(self.timeout, &error)),
         };
+        let took = Some(sent.elapsed());
         let reported = used_weight(response.headers());
         if !clock.is_real() {
             // The first answer may be a refusal that says how long to wait: its Date tells what time that is counted from.
@@ -88,7 +93,7 @@ impl Http {
         } else {
             Err(refusal(&asked, response, clock).await)
         };
-        Attempt { result, reported }
+        Attempt { result, reported, took }
     }
 
     fn client(&self, url: &Url) -> &Result<reqwest::Client, FetchError> {

@@ -18,6 +18,8 @@ pub(super) struct Pool {
     budget: Mutex<Budget>,
     pub(super) permits: Semaphore,
     clock: Clock,
+    /// Shortest time to the first byte of an answer.
+    quickest: Mutex<Option<Duration>>,
 }
 
 impl Pool {
@@ -28,6 +30,7 @@ impl Pool {
             budget: Mutex::new(Budget::new(limit, config.reserve_percent)),
             permits: Semaphore::new(config.in_flight.max(1)),
             clock: Clock::new(),
+            quickest: Mutex::new(None),
         }
     }
 
@@ -39,6 +42,16 @@ impl Pool {
 
     pub(super) fn usage(&self) -> PoolUsage {
         self.with(|budget, _| budget.usage())
+    }
+
+    /// Takes note of how long an answer took to begin.
+    pub(super) fn answered_in(&self, took: Duration) {
+        let mut quickest = self.quickest.lock().unwrap_or_else(PoisonError::into_inner);
+        *quickest = Some(quickest.map_or(took, |known| known.min(took)));
+    }
+
+    pub(super) fn quickest(&self) -> Option<Duration> {
+        *self.quickest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn clock(&self) -> &Clock {

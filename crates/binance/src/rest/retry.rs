@@ -57,10 +57,10 @@ impl Attempts {
                 if self.failed >= config.attempts.min(4) {
                     return Next::GiveUp;
                 }
-                jittered(doubled(config.backoff * SLOW, self.failed))
+                jittered(doubled(config.backoff.saturating_mul(SLOW), self.failed))
             }
         };
-        if self.waited + pause > config.patience {
+        if self.waited.saturating_add(pause) > config.patience {
             return Next::GiveUp;
         }
         self.waited += pause;
@@ -70,7 +70,7 @@ impl Attempts {
 
 /// The pause before the n-th repetition, from 1.
 fn doubled(first: Duration, n: u32) -> Duration {
-    first * 2u32.saturating_pow(n.saturating_sub(1)).min(LONGEST)
+    first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)).min(LONGEST))
 }
 
 /// Between half and all of a pause, so that many requests that failed together do not come back together.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::decode::{self, ExchangeInfo};
+use super::classify;
+use super::decode::{self, ExchangeInfo, Trouble};
 use super::http::{Answer, Decode};
 use crate::FetchError;
-use crate::error::excerpt;
 
 /// Parts of the body under way between network and parser.
 const PARTS: usize = 8;
@@ -36,16 +36,13 @@ impl Decode for Info {
             }
         }
         drop(send);
-        let malformed = |detail| FetchError::Malformed {
-            what: answer.asked.what.to_owned(),
-            detail,
-            received: excerpt(&head),
+        let detail = match parser.await {
+            Ok(Ok(info)) => return Ok(info),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
         };
-        match parser.await {
-            Ok(Ok(info)) => Ok(info),
-            Ok(Err(error)) => Err(malformed(error.to_string())),
-            Err(error) => Err(malformed(error.to_string())),
-        }
+        let trouble = decode::api_error(&head).unwrap_or(Trouble::Shape(detail));
+        Err(classify::of_trouble(answer.asked.what, trouble, &head))
     }
 }
 

@@ -130,3 +130,30 @@ async fn a_client_reaches_a_host_by_name() {
     let base = format!("http://localhost:{}", server.addr.port());
     assert!(Client::new(config_for(&base)).unwrap().now(Market::Um).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_closed_port_is_told_from_silence() {
+    let closed = {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap()
+    };
+    let failure =
+        Resolver::new(vec![closed], Duration::from_secs(3)).lookup("fapi.binance.com").await.unwrap_err();
+    assert_eq!(failure.kind, DnsKind::Unreachable, "{failure:?}");
+    assert!(failure.to_string().contains("cannot be reached"), "{failure}");
+}
+
+#[tokio::test]
+async fn the_hosts_file_is_honoured() {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let entries = hosts.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        Some((words.next()?.parse::<std::net::IpAddr>().ok()?, words.next()?.to_owned()))
+    });
+    let (server, seen) = name_server(Some(3)).await;
+    let resolver = Resolver::new(vec![server], Duration::from_secs(2));
+    for (address, name) in entries.filter(|(ip, name)| ip.is_ipv4() && name != "localhost") {
+        assert!(resolver.lookup(&name).await.unwrap().contains(&address), "{name}");
+    }
+    assert!(seen.lock().unwrap().is_empty(), "{seen:?}");
+}

@@ -294,9 +294,10 @@ async fn exchange_information_that_breaks_off_is_fetched_again() {
         0 => Reply::Truncated(body.as_bytes()[..40].to_vec()),
         1 => ok(&body.as_bytes()[..40]),
         2 => ok("<html>"),
+        3 => ok(r#"{"code":-1001,"msg":"Internal error"}"#),
         _ => ok(body),
     })
     .await;
     let info = server.client().exchange_info(Market::Um).await.unwrap();
-    assert_eq!((info.symbols.len(), server.seen().len()), (1, 4));
+    assert_eq!((info.symbols.len(), server.seen().len()), (1, 5));
 }

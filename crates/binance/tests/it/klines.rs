@@ -46,6 +46,7 @@ async fn a_window_is_asked_for_exactly_and_comes_back_as_sent() {
     assert_eq!(seen[0].number("limit"), 499);
     let usage = client.usage(Market::Um);
     assert_eq!((usage.requests, usage.weight, usage.limit), (2, 3, 2400), "the time was asked for as well");
+    assert!(client.rtt(Market::Um).is_some() && client.rtt(Market::Spot).is_none());
 }
 
 #[tokio::test]
