@@ -204,3 +204,35 @@ async fn a_row_has_the_layout_that_binance_sends() {
     assert_eq!(spot.json()[0][1].as_str().unwrap().split('.').nth(1).unwrap().len(), 8);
     assert_eq!(spot.header("content-type"), Some("application/json;charset=UTF-8"));
 }
+
+#[tokio::test]
+async fn a_delisted_symbol_keeps_its_history_and_says_that_it_is_over() {
+    let listed = |market, until| exchange_sim::DataSource::Synthetic {
+        market,
+        symbol: kline::Symbol::new("OLDUSDT").unwrap(),
+        from: at(LISTED),
+        until: Some(until),
+        seed: 1,
+    };
+    let end = at("2024-06-01T00:07");
+    let data = vec![listed(kline::Market::Um, end), listed(kline::Market::Spot, end)];
+    let sim = start(Config { data, ..config() }).await;
+    for (base, status) in [("/fapi/v1", "SETTLING"), ("/api/v3", "BREAK")] {
+        let newest = get(&sim, &format!("{base}/klines?symbol=OLDUSDT&interval=5m&limit=1")).await;
+        assert_eq!(newest.opens(), [at("2024-06-01T00:05").0], "{base}");
+        let info = get(&sim, &format!("{base}/exchangeInfo")).await.json();
+        assert_eq!(info["symbols"][0]["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn given_rows_win_over_made_up_ones_of_their_interval() {
+    let row = r#"[[1709251200000,"1","2","1","2","3",1709251499999,"4",5,"1","2","0"]]"#;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(row).unwrap();
+    let series = series(kline::Market::Um, "BTCUSDT", kline::Interval::M5);
+    let given = exchange_sim::DataSource::Rows { series, rows: rows.iter().map(parse_row).collect() };
+    let data = vec![made_up(kline::Market::Um, "BTCUSDT"), given];
+    let sim = start(Config { data, ..config() }).await;
+    assert_eq!(get(&sim, UM).await.body, row);
+    assert_eq!(get(&sim, "/fapi/v1/klines?symbol=BTCUSDT&interval=15m").await.opens().len(), 500);
+}
