@@ -4,6 +4,7 @@ mod classes;
 mod compile;
 mod decide;
 mod decision;
+mod diff;
 mod entry;
 mod exposure;
 
@@ -21,6 +22,7 @@ pub use classes::{Class, ClassId};
 pub use compile::{PolicyRef, RuleRef};
 pub use decide::unmet;
 pub use decision::*;
+pub use diff::{Diff, EntryChange, Node, NodeId, OutsideChange, PodChange, diff};
 pub use entry::EntryPath;
 pub use exposure::{Exposure, PotentialPeer, SideExposure, Traffic};
 pub use pod::{NamedPort, PodNamespace, PodShape};

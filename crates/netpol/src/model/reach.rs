@@ -87,19 +87,16 @@ impl Reach {
     /// Receivers that can be sent nothing are left out.
     #[must_use]
     pub fn row(&self, from: ClassId) -> Vec<Group> {
-        let mut known = HashMap::new();
         let values = self.values(from);
         let mut groups: HashMap<Bounds, Vec<ClassId>> = HashMap::new();
         let mut by_pair: HashMap<(u32, u32), Vec<ClassId>> = HashMap::new();
         for (to, pair) in values.into_iter().enumerate() {
             by_pair.entry(pair).or_default().push(to);
         }
-        for ((sent, received), to) in by_pair {
-            let ports: &Bounds = known
-                .entry((sent, received))
-                .or_insert_with(|| self.bounds[sent as usize].and(&self.bounds[received as usize]));
+        for (pair, to) in by_pair {
+            let ports = self.join(pair);
             if !ports.may.is_empty() {
-                groups.entry(ports.clone()).or_default().extend(to);
+                groups.entry(ports).or_default().extend(to);
             }
         }
         let mut groups: Vec<Group> = groups
@@ -114,7 +111,7 @@ impl Reach {
     }
 
     /// For each receiving class, what the sender's and what the receiver's end let through.
-    fn values(&self, from: ClassId) -> Vec<(u32, u32)> {
+    pub(super) fn values(&self, from: ClassId) -> Vec<(u32, u32)> {
         let egress = &self.egress.rows[self.egress.of[from] as usize];
         let ingress = self.ingress.of.iter().map(|row| self.ingress.rows[*row as usize].default);
         let mut values: Vec<(u32, u32)> = ingress.map(|received| (egress.default, received)).collect();
@@ -127,6 +124,11 @@ impl Reach {
             }
         }
         values
+    }
+
+    /// What both ends of a pair from [`Self::values`] let through.
+    pub(super) fn join(&self, (sent, received): (u32, u32)) -> Bounds {
+        self.bounds[sent as usize].and(&self.bounds[received as usize])
     }
 
     /// What one class may send to another.

@@ -33,14 +33,6 @@ struct Count {
     statements: usize,
 }
 
-/// Receivers that np-guard lets the ingress controller reach and this engine does not: (case, receiver).
-const NOT_SERVED: [(&str, &str); 2] = [
-    ("k8s_ingress_test_new", "default/unicorn[Deployment]"),
-    ("onlineboutique_workloads_with_ingress", "default/frontend[Deployment]"),
-];
-const NOT_SERVED_REASON: &str = "the Ingress names the pod's port 8080 where the Service offers another one; np-guard \
-                                 accepts that, ingress controllers answer 503: a backend must name a port of the Service";
-
 #[test]
 fn every_explanation_names_the_same_policies_and_rules() {
     let Some((folder, cases)) = cases("explain") else { return };
@@ -50,8 +42,7 @@ fn every_explanation_names_the_same_policies_and_rules() {
         let model = Model::new(&input, &options());
         let mut list = Vec::new();
         for section in parse(&case.file("txt").unwrap()) {
-            if section.from == "{ingress-controller}" && NOT_SERVED.contains(&(&case.name, &section.to)) {
-                println!("np-guard explain: {}: {}: {NOT_SERVED_REASON}", case.name, section.to);
+            if section.from == "{ingress-controller}" && case.not_served_here(&section.to) {
                 continue;
             }
             compare(&model, &section, &mut count, &mut list);
