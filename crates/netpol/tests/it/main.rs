@@ -7,3 +7,5 @@ mod e2e;
 mod json;
 mod np_guard;
 mod parse;
+mod random;
+mod reference;
