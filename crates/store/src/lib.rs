@@ -11,17 +11,24 @@
 
 mod absences;
 mod buckets;
+mod digits;
 pub mod error;
 mod leases;
 mod ledger;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod open;
 mod rows;
+#[cfg(feature = "servers")]
+mod servers;
 pub mod sqlite;
 pub mod types;
 
 use std::time::Duration;
 
 pub use error::{StoreError, StoreResult};
+#[cfg(feature = "mysql")]
+pub use mysql::MysqlStore;
 pub use open::{OpenOptions, Store};
 pub use sqlite::SqliteStore;
 pub use types::{

@@ -66,7 +66,9 @@ fn explain(place: &Place, doing: impl FnOnce() -> String, error: rusqlite::Error
     let waited_ms = u64::try_from(place.busy_timeout.as_millis()).unwrap_or(u64::MAX);
     let place = place.name.clone();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { place, waited_ms },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            StoreError::Locked { place, waited_ms }
+        }
         Some(ErrorCode::DiskFull) => StoreError::Full { place },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::ReadOnly { place, source: error.into() }

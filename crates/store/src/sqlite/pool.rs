@@ -130,7 +130,7 @@ impl Pool {
                 tx.commit()?;
                 Ok(value)
             };
-            run().doing(&place, || doing.to_owned())
+            run().doing(&place, || format!("{doing} in {}", place.name))
         })
         .await
     }
@@ -188,7 +188,7 @@ fn snapshot<T>(
         tx.finish()?;
         Ok::<_, Fault>(value)
     };
-    run().doing(place, || doing.to_owned())
+    run().doing(place, || format!("{doing} in {}", place.name))
 }
 
 /// The connection that finds out whether the file can be used, and makes it usable.

@@ -1,7 +1,5 @@
 //! Transactions that change the store.
 
-use std::fmt::Write;
-
 use kline::{Decimal, Interval, Kline, Millis, Series};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
@@ -11,6 +9,7 @@ use super::lease;
 use super::read::{key, kline, series_id};
 use super::schema::COLUMNS;
 use crate::buckets::{Bits, bucket_of};
+use crate::digits::Digits;
 use crate::ledger::{self, KEPT_DELIVERED, KEPT_FETCHES, KEPT_RUNS};
 use crate::rows::{Fate, fates, filled_slots, runs};
 use crate::{Chunk, Committed, Fetched, Finish, Lease, LedgerEntry, Message, SeriesRun, Source};
@@ -58,8 +57,7 @@ struct Writer<'c> {
     insert: CachedStatement<'c>,
     audit: CachedStatement<'c>,
     update: CachedStatement<'c>,
-    /// Scratch for decimals in text form.
-    text: String,
+    digits: Digits,
 }
 
 impl<'c> Writer<'c> {
@@ -78,29 +76,26 @@ impl<'c> Writer<'c> {
                  quote_volume = ?9, count = ?10, taker_buy_volume = ?11, taker_buy_quote_volume = ?12 \
                  WHERE series_id = ?1 AND open_time = ?2"
             ))?,
-            text: String::with_capacity(40),
+            digits: Digits::new(),
         })
     }
 
     fn insert(&mut self, id: i64, kline: &Kline) -> rusqlite::Result<()> {
-        bind(&mut self.insert, &mut self.text, id, kline)?;
+        bind(&mut self.insert, &mut self.digits, id, kline)?;
         self.insert.raw_execute().map(drop)
     }
 
     fn replace(&mut self, id: i64, kline: &Kline, run: &str, now: Millis) -> rusqlite::Result<()> {
         self.audit.execute(params![id, kline.open_time.0, run, now.0])?;
-        bind(&mut self.update, &mut self.text, id, kline)?;
+        bind(&mut self.update, &mut self.digits, id, kline)?;
         self.update.raw_execute().map(drop)
     }
 }
 
 /// Gives a statement the series and the values of a kline, in the order of [`COLUMNS`].
-fn bind(to: &mut CachedStatement<'_>, text: &mut String, id: i64, kline: &Kline) -> rusqlite::Result<()> {
+fn bind(to: &mut CachedStatement<'_>, digits: &mut Digits, id: i64, kline: &Kline) -> rusqlite::Result<()> {
     let mut decimal = |to: &mut CachedStatement<'_>, at: usize, value: &Decimal| {
-        text.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{value}");
-        to.raw_bind_parameter(at, text.as_str())
+        to.raw_bind_parameter(at, digits.of(value))
     };
     to.raw_bind_parameter(1, id)?;
     to.raw_bind_parameter(2, kline.open_time.0)?;
