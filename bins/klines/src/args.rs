@@ -86,7 +86,6 @@ Examples:
 Needs nothing and leaves nothing behind, unless told where to keep the store:
   klines demo --keep demo.db")]
     Demo(DemoArgs),
-    #[cfg(any())]
     /// Run the local exchange: Binance's REST API with real or synthetic klines, limits and faults on demand
     Simulate(exchange_sim::cli::Args),
     /// Show the effective settings and where each came from

@@ -46,7 +46,7 @@ fn start_slot(
     let back = |lookback: Lookback| {
         // Without a clock the range ends where the caller said.
         let end = options.until.or(now).unwrap_or_default();
-        up(lookback.since(interval, end))
+        interval.slot_of(lookback.since(interval, end))
     };
     match (options.since, options.job, extent) {
         (Since::At(since), _, _) if options.until.is_some_and(|until| until <= since) => {

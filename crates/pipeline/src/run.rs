@@ -24,6 +24,9 @@ use crate::{lease, message, range};
 /// USD-M contracts older than the listing records all carry this onboard date; it says nothing.
 const PLACEHOLDER_ONBOARD: Millis = Millis(1_569_398_400_000);
 
+/// Faster lines never make fewer, larger requests worth their weight.
+const SLOW_LINE: Duration = Duration::from_millis(250);
+
 /// Runs a job over all its series.
 ///
 /// `wall` is the local time of the start, for run records and messages only; what is closed is judged by the exchange's
@@ -219,10 +222,10 @@ impl<S: KlineStore> Run<'_, S> {
         } else {
             self.store.missing(series, slots).await?
         };
-        let absent = absent_slots(&self.store.absent(series, slots).await?).clip(slots).intersection(&open);
-        if self.options.recheck_absent && self.options.dry_run {
+        if self.options.recheck_absent {
             return Ok((open, RangeSet::new()));
         }
+        let absent = absent_slots(&self.store.absent(series, slots).await?).clip(slots).intersection(&open);
         Ok((open.difference(&absent), absent))
     }
 
@@ -351,8 +354,12 @@ impl<S: KlineStore> Run<'_, S> {
             PreferSetting::Auto => {
                 let market = series.market;
                 let limit = self.exchange_info(market).await?.weight_limit;
+                let rtt = self.rtt(market).await?;
+                if rtt < SLOW_LINE {
+                    return Ok(Prefer::Weight);
+                }
                 let rules = Rules::of(market, series.interval);
-                planner::prefer_for(&rules, self.rtt(market).await?, self.options.in_flight, limit)
+                planner::prefer_for(&rules, rtt, self.options.in_flight, limit)
             }
         })
     }

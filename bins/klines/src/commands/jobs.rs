@@ -75,6 +75,7 @@ fn options(settings: &Settings, job: Job, fetch: &FetchArgs) -> Result<Options, 
         prefer: settings.prefer()?,
         series_at_once: settings.series_at_once()?,
         in_flight: settings.in_flight()?,
+        chunk: settings.chunk()?,
         lease_wait: settings.lease_wait()?,
         messages,
         ..Options::new(job, settings.some_series()?)

@@ -41,8 +41,7 @@ pub async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Demo(args) => {
             demo::run(&load(&global, Flags::new())?, &args, global.no_progress, &stop).await
         }
-        #[cfg(any())]
-        Command::Simulate(args) => simulate(&global, args, &stop).await,
+        Command::Simulate(args) => simulate(&global, args).await,
         Command::Config => show::config(&load(&global, Flags::new())?),
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -82,14 +81,14 @@ fn all_flags(series: &SeriesArgs, range: &RangeArgs, fetch: &FetchArgs) -> Flags
 /// Loads the settings and starts the log.
 fn load(global: &Global, flags: Flags) -> Result<Settings, CliError> {
     let settings = Settings::load(global, flags)?;
-    start_log(&settings)?;
+    // On a terminal the results and bars speak for themselves.
+    start_log(&settings, if std::io::stderr().is_terminal() { "warn" } else { "info" })?;
     Ok(settings)
 }
 
-/// Logs go to stderr. On a terminal the results and bars speak for themselves, so only warnings are shown.
-fn start_log(settings: &Settings) -> Result<(), CliError> {
+/// Logs go to stderr, at `default` unless a level is set.
+fn start_log(settings: &Settings, default: &str) -> Result<(), CliError> {
     use tracing_subscriber::EnvFilter;
-    let default = if std::io::stderr().is_terminal() { "warn" } else { "info" };
     let text = settings.text(keys::LOG_LEVEL).unwrap_or(default).to_lowercase();
     // `WARNING` and `CRITICAL` are what other languages call these levels.
     let text = match text.as_str() {
@@ -113,12 +112,10 @@ fn start_log(settings: &Settings) -> Result<(), CliError> {
     done.map_err(|error| CliError::Failed { message: format!("cannot start the log: {error}"), hint: None })
 }
 
-#[cfg(any())]
-async fn simulate(global: &Global, args: exchange_sim::cli::Args, stop: &Stop) -> Result<ExitCode, CliError> {
+async fn simulate(global: &Global, args: exchange_sim::cli::Args) -> Result<ExitCode, CliError> {
     load(global, Flags::new())?;
-    let end = stop.token.clone();
-    exchange_sim::cli::run(args, async move { end.cancelled().await })
+    exchange_sim::cli::run(&args, &mut std::io::stdout())
         .await
-        .map_err(|error| CliError::Failed { message: error.to_string(), hint: None })?;
+        .map_err(|error| CliError::Usage { message: pipeline::error::chain(&error), hint: None })?;
     Ok(ExitCode::SUCCESS)
 }

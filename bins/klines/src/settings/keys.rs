@@ -31,6 +31,7 @@ pub const IN_FLIGHT: &str = "binance.in_flight";
 pub const RESERVE: &str = "binance.reserve";
 pub const PREFER: &str = "binance.prefer";
 pub const SERIES_AT_ONCE: &str = "jobs.series_at_once";
+pub const CHUNK: &str = "jobs.chunk";
 pub const LEASE_WAIT: &str = "jobs.lease_wait";
 pub const NATS_URL: &str = "nats.url";
 pub const NATS_ENABLED: &str = "nats.enabled";
@@ -58,6 +59,7 @@ pub const ALL: &[Key] = &[
     key(RESERVE, &["BINANCE_RESERVE"], Some("10")),
     key(PREFER, &["BINANCE_PREFER"], Some("auto")),
     key(SERIES_AT_ONCE, &["KLINES_SERIES_AT_ONCE"], Some("4")),
+    key(CHUNK, &["KLINES_CHUNK"], Some("10000")),
     key(LEASE_WAIT, &["KLINES_LEASE_WAIT"], Some("90s")),
     key(NATS_URL, &["NATS_URL"], None),
     key(NATS_ENABLED, &["NATS_ENABLED"], None),

@@ -167,6 +167,11 @@ impl Settings {
         self.number(keys::SERIES_AT_ONCE, 1, 256)
     }
 
+    /// Klines per commit.
+    pub fn chunk(&self) -> Result<usize, CliError> {
+        self.number(keys::CHUNK, 1, 1_000_000)
+    }
+
     /// How long to wait for another job's lease.
     pub fn lease_wait(&self) -> Result<Duration, CliError> {
         self.need(keys::LEASE_WAIT, parse_duration)

@@ -1,0 +1,84 @@
+//! Several jobs, and what they leave behind for others.
+
+use std::time::Duration;
+
+use kline::{Interval, Market};
+use pipeline::{Job, MessageOptions, Options};
+use serde_json::Value;
+use store::{KlineStore, Outcome};
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_jobs_on_the_same_series_share_the_work_and_lose_nothing() {
+    let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
+    let series = series(Market::Um, "BTCUSDT", Interval::M1);
+    let options = fill(&[series.clone()], "2024-02-01", None);
+    let (a, b) = tokio::join!(world.run(&options), world.run(&options));
+    let range = slots(Interval::M1, "2024-02-01", "2024-03-01");
+    assert_eq!((a.outcome, b.outcome), ("complete", "complete"));
+    assert_eq!(a.totals.written + b.totals.written, range.len());
+    assert_eq!(world.rows(&series, range).await.len() as u64, range.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_gives_up_waiting_for_a_live_lease_and_says_who_holds_it() {
+    let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
+    let series = series(Market::Um, "BTCUSDT", Interval::M5);
+    let held = world.store.acquire(&series, "somebody else", Duration::from_secs(600)).await.unwrap();
+    let mut options = fill(&[series.clone()], "2024-02-01", None);
+    options.lease_wait = Duration::from_millis(600);
+    let report = world.run(&options).await;
+    let error = report.series[0].error.as_deref().unwrap();
+    assert!(report.outcome == "failed" && error.contains("somebody else"), "{error}");
+    world.store.release(&held).await.unwrap();
+    assert_eq!(world.run(&options).await.outcome, "complete");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_leaves_its_record_and_its_messages_in_the_store() {
+    let data = vec![made_up(Market::Um, "AUSDT", "2020-01-01"), made_up(Market::Um, "BUSDT", "2020-01-01")];
+    let world = World::new(data, "2024-01-08").await;
+    let both = [series(Market::Um, "AUSDT", Interval::M5), series(Market::Um, "BUSDT", Interval::M5)];
+    let options = Options {
+        messages: Some(MessageOptions { prefix: "binance.extraction.gap-filler".into() }),
+        ..fill(&both, "2024-01-01", None)
+    };
+    world.run(&options).await;
+    let pending = world.store.pending(100).await.unwrap();
+    let mut subjects: Vec<_> = pending.iter().map(|p| p.message.subject.clone()).collect();
+    assert_eq!(subjects.pop().unwrap(), "binance.extraction.gap-filler.klines_gap_filling.batch.5m");
+    subjects.sort();
+    let of = |symbol: &str| format!("binance.extraction.gap-filler.klines_gap_filling.{symbol}.5m");
+    assert_eq!(subjects, [of("AUSDT"), of("BUSDT")]);
+    let batch: Value = serde_json::from_str(&pending[2].message.payload).unwrap();
+    assert_eq!(batch["metrics"]["records_written"], 2 * 2016);
+
+    let runs = world.store.runs(Some(&both[0]), 10).await.unwrap();
+    assert_eq!(
+        (runs.len(), runs[0].outcome, runs[0].job.as_str()),
+        (1, Outcome::Complete, Job::FillGaps.as_str())
+    );
+    let report: Value = serde_json::from_str(&runs[0].report).unwrap();
+    assert_eq!((&report["written"], &report["missing_after"]), (&2016.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_messages_nothing_is_put_into_the_outbox() {
+    let world = World::new(vec![made_up(Market::Um, "AUSDT", "2020-01-01")], "2024-01-08").await;
+    world.run(&fill(&[series(Market::Um, "AUSDT", Interval::M5)], "2024-01-01", None)).await;
+    assert!(world.store.pending(10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hand_made_holes_are_found_and_filled() {
+    let world = World::new(vec![made_up(Market::Um, "AUSDT", "2020-01-01")], "2024-01-08").await;
+    let series = series(Market::Um, "AUSDT", Interval::M5);
+    let options = Options { since: pipeline::Since::Stored, ..fill(&[series.clone()], "2024-01-01", None) };
+    world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let range = slots(Interval::M5, "2024-01-01", "2024-01-08");
+    let before = world.rows(&series, range).await;
+    let again = world.run(&options).await;
+    assert_eq!((again.outcome, again.totals.expected, again.totals.written), ("complete", 2016, 0));
+    assert_eq!(world.rows(&series, range).await, before);
+}
