@@ -78,7 +78,7 @@ impl DnsFailure {
                 "is the network up, and are the servers in /etc/resolv.conf right? A firewall must let port 53 pass, UDP and TCP"
                     .to_owned()
             }
-            DnsKind::NoSuchName | DnsKind::NoAddress => format!("is `{name}` spelled right in the configuration?"),
+            DnsKind::NoSuchName | DnsKind::NoAddress => format!("is `{name}` spelled right in the configuration, and does this name server know outside names?"),
             DnsKind::NoServers => "/etc/resolv.conf is missing or names no server".to_owned(),
             _ => "the name server itself has trouble; inside Kubernetes look at the logs of CoreDNS".to_owned(),
         })

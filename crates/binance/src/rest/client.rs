@@ -395,6 +395,9 @@ impl Client {
     }
 
     fn tell_wait(&self, market: Market, why: Wait, until: Millis, wait: Duration) {
+        if !self.pool(market).is_news(until) {
+            return;
+        }
         self.0.listeners.tell(&match why {
             Wait::Spent => Event::BudgetSpent { market, until, wait },
             Wait::Throttled | Wait::Banned => Event::Throttled { market, until, wait },

@@ -9,7 +9,7 @@ use kline::{Market, Millis};
 /// Something that holds a request up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The weight of this minute is spent; requests go on at `until` (exchange's clock).
+    /// The weight of this minute is spent, told once for the whole pool; requests go on at `until` (exchange's clock).
     BudgetSpent {
         /// A market of the pool.
         market: Market,
@@ -18,7 +18,7 @@ pub enum Event {
         /// How long that is.
         wait: Duration,
     },
-    /// The exchange answered 429; the whole pool waits.
+    /// The exchange answered 429; the whole pool waits, told once.
     Throttled {
         /// A market of the pool.
         market: Market,

@@ -20,6 +20,8 @@ pub(super) struct Pool {
     clock: Clock,
     /// Shortest time to the first byte of an answer.
     quickest: Mutex<Option<Duration>>,
+    /// End of the latest wait that was told to listeners.
+    told: Mutex<Millis>,
 }
 
 impl Pool {
@@ -31,6 +33,7 @@ impl Pool {
             permits: Semaphore::new(config.in_flight.max(1)),
             clock: Clock::new(),
             quickest: Mutex::new(None),
+            told: Mutex::new(Millis(i64::MIN)),
         }
     }
 
@@ -48,6 +51,14 @@ impl Pool {
     pub(super) fn answered_in(&self, took: Duration) {
         let mut quickest = self.quickest.lock().unwrap_or_else(PoisonError::into_inner);
         *quickest = Some(quickest.map_or(took, |known| known.min(took)));
+    }
+
+    /// Whether a wait until that time is news: all requests of a pool wait for the same thing.
+    pub(super) fn is_news(&self, until: Millis) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = until > *told;
+        *told = until.max(*told);
+        news
     }
 
     pub(super) fn quickest(&self) -> Option<Duration> {

@@ -112,7 +112,7 @@ async fn a_429_holds_up_the_whole_pool_and_no_other() {
     let cm = client.klines(&series(Market::Cm), slots(5, 10)).await.unwrap();
     assert!(cm.exchange_now.0 >= late + 400, "the other market of the pool waits");
     assert_eq!(um.await.unwrap().unwrap().requests, 2);
-    assert!(matches!(events.lock().unwrap()[0], Event::Throttled { .. }), "{events:?}");
+    assert!(matches!(&events.lock().unwrap()[..], [Event::Throttled { .. }]), "told once: {events:?}");
 }
 
 #[tokio::test]
