@@ -114,8 +114,9 @@ pub fn check(
     }
     let Loaded { mut input, checked_files, needs } = loaded;
     let needs = needs.map(|source| NeedsFile::read(source, &mut input)).unwrap_or_default();
+    let replaced = Some(rules::overlay(&mut input, checked_files, &options.default_namespace));
     let model = Model::new(&input, options);
-    let check = CheckOptions { checked_files, severities, ignores: config.ignores, fix_command };
+    let check = CheckOptions { checked_files, severities, ignores: config.ignores, replaced, fix_command };
     let report = rules::check(&model, &needs, &check);
     print(&input, options, &report, checked_files, args, io)?;
     Ok(exit(&input, &report, args.fail_on))

@@ -157,6 +157,8 @@ pub struct Finding {
     pub span: Span,
     /// The objects it is about, the one of the headline first.
     pub objects: Vec<ObjectId>,
+    /// The first object is what is wrong, the others are what it is wrong for; else all are wrong alike.
+    pub concerns_others: bool,
     /// Remarks, in order.
     pub notes: Vec<Note>,
     /// The chain of causes.
@@ -188,6 +190,7 @@ impl Finding {
             group: format!("{object} {message} {}:{}", object.span.file.0, object.span.start),
             objects: vec![object],
             message,
+            concerns_others: false,
             notes: Vec::new(),
             causes: Vec::new(),
             needs: Vec::new(),
@@ -213,6 +216,14 @@ impl Finding {
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.notes.push(Note { text: text.into(), span: None });
+        self
+    }
+
+    /// Adds an object that the finding is a problem for.
+    #[must_use]
+    pub fn concerns(mut self, object: ObjectId) -> Self {
+        self.concerns_others = true;
+        self.objects.push(object);
         self
     }
 

@@ -102,6 +102,11 @@ impl NeedsFile {
         }
     }
 
+    /// The workloads it is about, as patterns with their places.
+    pub fn patterns(&self) -> impl Iterator<Item = &Text> {
+        self.entries.iter().map(|entry| &entry.workload)
+    }
+
     /// The entries about a workload.
     pub(super) fn about<'a>(
         &'a self,

@@ -9,7 +9,8 @@ use super::env::{self, Value, Variable};
 use super::service::{self, Family, Service};
 use super::switches::{Adapter, Settings};
 use super::{
-    ANNOTATION, BadEntry, Confidence, Evidence, Forbidden, Need, Target, UnknownNeed, WorkloadNeeds, World,
+    ANNOTATION, BadEntry, Confidence, Evidence, Forbidden, Need, Target, UnknownKind, UnknownNeed,
+    WorkloadNeeds, World,
 };
 
 /// Everything one workload needs.
@@ -213,6 +214,7 @@ impl<'a> Scan<'a> {
                 let kind = if source.secret { "Secret" } else { "ConfigMap" };
                 self.unknown.push(UnknownNeed {
                     key: format!("{kind} {name}"),
+                    kind: UnknownKind::Source,
                     reason: format!("{kind} {name} is not in the input: its variables may name any host"),
                     span: source.span,
                 });
@@ -299,7 +301,12 @@ impl<'a> Scan<'a> {
         }));
         let port = endpoint.port.or(known.map(|service| service.port));
         let Some(port) = port else {
-            self.unknown(key, format!("the port behind {} is not known", endpoint.host), evidence);
+            self.unknown(
+                key,
+                UnknownKind::Endpoint,
+                format!("the port behind {} is not known", endpoint.host),
+                evidence,
+            );
             return;
         };
         let known = known.map(|service| service.name);
@@ -319,7 +326,14 @@ impl<'a> Scan<'a> {
                     let name = service.filter(|service| service.port == port).map(|service| service.name);
                     self.push(key, target, host, Protocol::Tcp, port, name, Confidence::Literal, evidence);
                 }
-                _ if single => self.unknown(key, format!("no port is named for {host}"), evidence),
+                _ if single => {
+                    self.unknown(
+                        key,
+                        UnknownKind::Endpoint,
+                        format!("no port is named for {host}"),
+                        evidence,
+                    );
+                }
                 _ => {}
             }
         }
@@ -332,7 +346,12 @@ impl<'a> Scan<'a> {
             return;
         }
         let Some(service) = service::by_words(key.split('_')) else {
-            self.unknown(key, format!("its value is not in the input ({})", evidence.source), evidence);
+            self.unknown(
+                key,
+                UnknownKind::Endpoint,
+                format!("its value is not in the input ({})", evidence.source),
+                evidence,
+            );
             return;
         };
         let port = match service.name {
@@ -341,7 +360,12 @@ impl<'a> Scan<'a> {
         };
         let confidence = if is_well_known(key) { Confidence::WellKnown } else { Confidence::Guess };
         self.push(key, Target::Hidden, "", Protocol::Tcp, port, Some(service.name), confidence, evidence);
-        self.unknown(key, format!("the host is not in the input ({})", evidence.source), evidence);
+        self.unknown(
+            key,
+            UnknownKind::Host,
+            format!("the host is not in the input ({})", evidence.source),
+            evidence,
+        );
     }
 
     #[allow(clippy::too_many_arguments, reason = "one value per field of the need")]
@@ -369,8 +393,8 @@ impl<'a> Scan<'a> {
         self.needs.push((key.to_owned(), need));
     }
 
-    fn unknown(&mut self, key: &str, reason: String, evidence: &Evidence) {
-        self.unknown.push(UnknownNeed { key: key.to_owned(), reason, span: evidence.span });
+    fn unknown(&mut self, key: &str, kind: UnknownKind, reason: String, evidence: &Evidence) {
+        self.unknown.push(UnknownNeed { key: key.to_owned(), kind, reason, span: evidence.span });
     }
 
     fn settings(&self) -> Settings<'_> {
@@ -403,7 +427,8 @@ impl<'a> Scan<'a> {
                         need.confidence = Confidence::Guess;
                         let reason = "which of the databases is used is not in the input".to_owned();
                         let span = need.evidence.first().map_or_else(Span::default, |evidence| evidence.span);
-                        self.unknown.push(UnknownNeed { key: key.clone(), reason, span });
+                        let (key, kind) = (key.clone(), UnknownKind::Choice);
+                        self.unknown.push(UnknownNeed { key, kind, reason, span });
                     }
                 }
             }

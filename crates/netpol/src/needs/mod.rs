@@ -158,10 +158,25 @@ impl Need {
 pub struct UnknownNeed {
     /// The variable or the source.
     pub key: String,
+    /// What is not known.
+    pub kind: UnknownKind,
     /// Why it cannot be told.
     pub reason: String,
     /// Where the workload says so.
     pub span: Span,
+}
+
+/// What is not known of a possible need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKind {
+    /// The host; the port is clear from the kind of service.
+    Host,
+    /// The port, and perhaps the host.
+    Endpoint,
+    /// Which of several services is used.
+    Choice,
+    /// A whole ConfigMap or Secret of variables: there may be needs of any kind.
+    Source,
 }
 
 /// A declared prohibition.

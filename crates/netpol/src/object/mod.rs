@@ -90,6 +90,8 @@ pub struct Meta {
     pub span: Span,
     /// Some part of the object comes from a template.
     pub templated: bool,
+    /// The object was read from a cluster: it has a `metadata.uid`.
+    pub live: bool,
 }
 
 impl Meta {

@@ -41,6 +41,7 @@ impl Reader<'_> {
             owner: owner(at("ownerReferences")),
             span: node.span,
             templated: holds_template(node),
+            live: at("uid").is_some(),
             kind,
             name,
             namespace,

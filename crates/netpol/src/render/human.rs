@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::findings::{Finding, ObjectId, Severity, names};
+use crate::findings::{Finding, Severity, names};
 use crate::needs::Need;
 
 use super::Context;
@@ -69,7 +69,7 @@ fn finding(out: &mut String, context: &Context<'_>, finding: &Finding, paint: &P
     for note in &finding.notes {
         remark(out, paint, &note.render_lines(context.input));
     }
-    if let Some(text) = same_for(&finding.objects) {
+    if let Some(text) = same_for(finding) {
         remark(out, paint, &text);
     }
     let more: Vec<&Need> =
@@ -115,8 +115,8 @@ fn evidence(out: &mut String, context: &Context<'_>, need: &Need, paint: &Paint)
 }
 
 /// The other objects of a finding.
-fn same_for(objects: &[ObjectId]) -> Option<String> {
-    let others = objects.get(1..).filter(|others| !others.is_empty())?;
+fn same_for(finding: &Finding) -> Option<String> {
+    let others = finding.objects.get(1..).filter(|others| !others.is_empty())?;
     let first = others.first()?;
     let same_kind = others.iter().all(|object| object.kind == first.kind);
     let kind = match (same_kind, others.len()) {
@@ -127,7 +127,11 @@ fn same_for(objects: &[ObjectId]) -> Option<String> {
         (true, _) if first.kind.ends_with('s') => format!("{}es", first.kind),
         (true, _) => format!("{}s", first.kind),
     };
-    Some(format!("the same holds for {} more {kind}: {}", others.len(), names(others)))
+    Some(if finding.concerns_others {
+        format!("concerns {} {kind}: {}", others.len(), names(others))
+    } else {
+        format!("the same holds for {} more {kind}: {}", others.len(), names(others))
+    })
 }
 
 fn suppressed(out: &mut String, context: &Context<'_>, finding: &Finding, paint: &Paint) {
@@ -136,7 +140,7 @@ fn suppressed(out: &mut String, context: &Context<'_>, finding: &Finding, paint:
     let head = paint.paint("2", &format!("suppressed[{}]", finding.rule));
     line(out, &format!("{head}: {}", printable(&finding.message)));
     line(out, &format!("{}{place}", paint.bar("  --> ")));
-    if let Some(text) = same_for(&finding.objects) {
+    if let Some(text) = same_for(finding) {
         remark(out, paint, &text);
     }
     remark(out, paint, &format!("reason: {} ({})\n", why.reason, why.by));

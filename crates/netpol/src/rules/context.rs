@@ -1,16 +1,18 @@
 //! What the rules look at, and where their findings go.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::findings::{Finding, Ignore, ObjectId, Severity, Suppression, suppress_decisions};
-use crate::model::{Model, PolicyRef, WorkloadId};
+use crate::model::{Model, NAMESPACE_NAME_LABEL, PolicyRef, WorkloadId};
 use crate::needs::env::Configs;
 use crate::needs::names::Names;
 use crate::needs::{Judged, NeedsFile, WorkloadNeeds, derive};
-use crate::object::{Direction, Labels, Meta, NetworkPolicy, Tri, Workload};
+use crate::object::{
+    Direction, Label, LabelSelector, Labels, Meta, NetworkPolicy, PolicyRule, Tri, Workload,
+};
 use crate::read::Input;
-use crate::source::{Problem, ProblemKind, Span};
+use crate::source::{Problem, ProblemKind, Span, Text};
 
 use super::{ALL, Rule};
 
@@ -23,6 +25,8 @@ pub struct CheckOptions {
     pub severities: Vec<(String, Option<Severity>)>,
     /// Findings that are accepted.
     pub ignores: Vec<Ignore>,
+    /// Objects of the context that the checked files replace (see [`overlay`]), for the comparison with a live cluster.
+    pub replaced: Option<Replaced>,
     /// The command that proposes fixes for the same input, for hints.
     pub fix_command: String,
 }
@@ -33,9 +37,63 @@ impl Default for CheckOptions {
             checked_files: usize::MAX,
             severities: Vec::new(),
             ignores: Vec::new(),
+            replaced: None,
             fix_command: "netpol fix".to_owned(),
         }
     }
+}
+
+/// Objects of the context that the checked files define as well.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced {
+    /// NetworkPolicies.
+    pub policies: Vec<NetworkPolicy>,
+    /// Workloads.
+    pub workloads: Vec<Workload>,
+}
+
+/// Lays the checked files over their context: an object that both define is taken from the checked files alone, as applying
+/// them would do. Returns what was taken out; call it before the model is made.
+pub fn overlay(input: &mut Input, checked_files: usize, default_namespace: &str) -> Replaced {
+    type Key = (String, String, String);
+    let key = |meta: &Meta| -> Key {
+        let object = ObjectId::new(meta, default_namespace);
+        (object.kind, object.namespace, object.name)
+    };
+    let is_checked = |meta: &Meta| (meta.span.file.0 as usize) < checked_files;
+    let mut ours: HashSet<Key> = HashSet::new();
+    macro_rules! each_list {
+        ($action:ident) => {
+            $action!(workloads);
+            $action!(policies);
+            $action!(admin_policies);
+            $action!(services);
+            $action!(ingresses);
+            $action!(namespaces);
+            $action!(config_maps);
+            $action!(secrets);
+            $action!(autoscalers);
+            $action!(disruption_budgets);
+        };
+    }
+    macro_rules! collect {
+        ($list:ident) => {
+            ours.extend(input.$list.iter().map(|one| &one.meta).filter(|meta| is_checked(meta)).map(key));
+        };
+    }
+    each_list!(collect);
+    let gone = |meta: &Meta| !is_checked(meta) && ours.contains(&key(meta));
+    let replaced = Replaced {
+        policies: input.policies.iter().filter(|policy| gone(&policy.meta)).cloned().collect(),
+        workloads: input.workloads.iter().filter(|workload| gone(&workload.meta)).cloned().collect(),
+    };
+    macro_rules! remove {
+        ($list:ident) => {
+            input.$list.retain(|one| !gone(&one.meta));
+        };
+    }
+    each_list!(remove);
+    replaced
 }
 
 /// The outcome of a check.
@@ -106,6 +164,7 @@ pub(crate) struct Check<'a> {
     pub(crate) model: &'a Model<'a>,
     pub(crate) input: &'a Input,
     pub(crate) options: &'a CheckOptions,
+    pub(crate) needs_file: &'a NeedsFile,
     /// By workload.
     pub(crate) needs: Vec<WorkloadNeeds>,
     /// By workload and need.
@@ -121,7 +180,7 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(model: &'a Model<'a>, file: &NeedsFile, options: &'a CheckOptions) -> Self {
+    fn new(model: &'a Model<'a>, file: &'a NeedsFile, options: &'a CheckOptions) -> Self {
         let input = model.input();
         let default = model.options().default_namespace.as_str();
         let needs = derive(input, default, file);
@@ -148,6 +207,7 @@ impl<'a> Check<'a> {
             model,
             input,
             options,
+            needs_file: file,
             needs,
             judged,
             selected,
@@ -203,6 +263,48 @@ impl<'a> Check<'a> {
     /// Policies under check.
     pub(crate) fn policies(&self) -> impl Iterator<Item = (usize, &'a NetworkPolicy)> {
         self.input.policies.iter().enumerate().filter(|(_, policy)| self.is_checked(policy.meta.span))
+    }
+
+    /// A NetworkPolicy by reference; `None` for cluster-wide and assumed ones.
+    pub(crate) fn network_policy(&self, policy: PolicyRef) -> Option<&'a NetworkPolicy> {
+        match policy {
+            PolicyRef::Network(index) => self.input.policies.get(index),
+            _ => None,
+        }
+    }
+
+    /// The rules of a policy that have an effect, with direction and number (from 1).
+    pub(crate) fn rules_of<'p>(
+        &self,
+        policy: &'p NetworkPolicy,
+    ) -> impl Iterator<Item = (Direction, usize, &'p PolicyRule)> + use<'p> {
+        let both = [Direction::Ingress, Direction::Egress].into_iter();
+        both.filter(|direction| policy.applies_to(*direction)).flat_map(|direction| {
+            policy.rules(direction).iter().enumerate().map(move |(index, rule)| (direction, index + 1, rule))
+        })
+    }
+
+    /// Namespaces that the input mentions as the home of something.
+    pub(crate) fn known_namespaces(&self) -> BTreeSet<&'a str> {
+        let input = self.input;
+        let mut names: BTreeSet<&'a str> =
+            input.namespaces.iter().map(|namespace| namespace.meta.name.value.as_str()).collect();
+        names.extend(input.workloads.iter().map(|workload| self.namespace(&workload.meta)));
+        names
+    }
+
+    /// Whether a selector matches a namespace. Without a Namespace object its labels are not known, but for its name.
+    pub(crate) fn namespace_matches(&self, selector: &LabelSelector, name: &str) -> Tri {
+        let text = |value: &str| Text { value: value.to_owned(), span: Span::default() };
+        let known = self.input.namespaces.iter().find(|namespace| namespace.meta.name.value == name);
+        let mut labels = match known {
+            Some(namespace) => namespace.meta.labels.clone(),
+            None => Labels { incomplete: true, ..Labels::default() },
+        };
+        if labels.get(NAMESPACE_NAME_LABEL).is_none() {
+            labels.pairs.push(Label { key: text(NAMESPACE_NAME_LABEL), value: text(name), templated: false });
+        }
+        selector.matches(&labels)
     }
 
     fn configured(&self, rule: &Rule) -> Option<Option<Severity>> {
@@ -289,13 +391,22 @@ impl Sink<'_> {
         self.emit_as(self.rule.severity, finding);
     }
 
+    /// Takes a finding that is about no object under check.
+    pub(crate) fn emit_always(&mut self, finding: Finding) {
+        self.take(self.rule.severity, finding);
+    }
+
     /// Takes a finding with a severity of its own; the configuration still has the last word. Findings about objects that
     /// are not under check are dropped.
-    pub(crate) fn emit_as(&mut self, severity: Severity, mut finding: Finding) {
-        let Some(object) = finding.objects.first_mut() else { return };
-        if !self.check.is_checked(object.span) && !self.check.is_checked(finding.span) {
-            return;
+    pub(crate) fn emit_as(&mut self, severity: Severity, finding: Finding) {
+        let object = finding.objects.first().is_some_and(|object| self.check.is_checked(object.span));
+        if object || self.check.is_checked(finding.span) {
+            self.take(severity, finding);
         }
+    }
+
+    fn take(&mut self, severity: Severity, mut finding: Finding) {
+        let Some(object) = finding.objects.first_mut() else { return };
         object.suppressed = suppression(self.rule.id, object, self.decisions, &self.check.options.ignores);
         finding.suppressed.clone_from(&object.suppressed);
         finding.rule = self.rule.id;

@@ -1,0 +1,137 @@
+//! NP106: a rule's peer matches nothing.
+
+use crate::findings::{Finding, Severity};
+use crate::nearmiss;
+use crate::object::{LabelSelector, NetworkPolicy, PolicyPeer, Tri};
+
+use super::Rule;
+use super::context::{Check, Sink};
+
+pub(super) static RULE: Rule = Rule {
+    id: "NP106",
+    name: "peer-matches-nothing",
+    severity: Severity::Warning,
+    title: "a peer of a rule matches no pod",
+    what: "A podSelector in `from` or `to` matches no workload in the namespaces it looks in, and these namespaces have \
+           workloads in the input. Namespaces that the input does not describe are not judged. A namespaceSelector that \
+           matches no known namespace is reported when it almost matches one.",
+    why: "The rule allows nothing, and the connection that it was written for is denied.",
+    example: "
+ingress:
+  - from:
+      - podSelector:
+          matchLabels: {app: fronted}   # the pods say app: frontend
+",
+    fix: "Correct the selector or the label. A podSelector without a namespaceSelector looks in the policy's own namespace \
+          alone: for pods elsewhere, put a namespaceSelector into the same list item.",
+    check,
+};
+
+fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
+    for (_, policy) in check.policies() {
+        for (direction, number, rule) in check.rules_of(policy) {
+            for peer in rule.peers.iter().filter(|peer| !peer.invalid) {
+                if let Some(finding) = peer_finding(check, policy, peer) {
+                    let place = format!("{direction} rule {number}");
+                    sink.emit(finding.cause("peer-matches-nothing", place, Some(peer.span)));
+                }
+            }
+        }
+    }
+}
+
+fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) -> Option<Finding> {
+    let own = check.namespace(&policy.meta);
+    let namespaces: Vec<&str> = match &peer.namespace_selector {
+        None => vec![own],
+        Some(selector) => {
+            let known = check.known_namespaces();
+            known.into_iter().filter(|name| check.namespace_matches(selector, name) == Tri::Yes).collect()
+        }
+    };
+    let Some(pods) = &peer.pod_selector else {
+        return peer.namespace_selector.as_ref().and_then(|selector| near_namespace(check, policy, selector));
+    };
+    if pods.is_empty() || pods.match_labels.incomplete || namespaces.is_empty() {
+        return None;
+    }
+    // `namespaceSelector: {}` looks into namespaces that the input does not describe.
+    let everywhere = peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty);
+    let mut inhabited = false;
+    for (index, workload) in check.input.workloads.iter().enumerate() {
+        if namespaces.contains(&check.namespace(&workload.meta)) {
+            inhabited = true;
+            if pods.matches(&check.model.pod(index).labels) != Tri::No {
+                return None;
+            }
+        }
+    }
+    if !inhabited || everywhere {
+        return None;
+    }
+    let span = pods.requirements().next().map_or(pods.span, |first| first.span());
+    let wanted: Vec<String> = pods
+        .requirements()
+        .map(|one| format!("{}={}", one.key(), one.values().collect::<Vec<_>>().join("|")))
+        .collect();
+    let place = namespaces.join(", ");
+    let message =
+        format!("policy {} names pods {} that do not exist in {place}", policy.meta.name, wanted.join(","));
+    let mut finding = Finding::new(check.object(&policy.meta), message).at(span);
+    let only = peer.namespace_selector.is_none().then_some(own);
+    finding = match nearmiss::workload_for(check.model, pods, only) {
+        Some(near) => {
+            let workload = &check.input.workloads[near.workload];
+            let text = match &near.namespace {
+                Some(other) => format!(
+                    "{} {} ({{}}) in namespace {other} has these labels: a podSelector alone looks in {own}",
+                    workload.kind, workload.meta.name
+                ),
+                None => format!(
+                    "closest workload: {} {} ({{}}): {}",
+                    workload.kind,
+                    workload.meta.name,
+                    near.comparison.describe()
+                ),
+            };
+            finding.note_at(text, workload.meta.name.span).fix("correct the selector or the label")
+        }
+        None => finding
+            .fix("correct the selector, remove the peer, or add the workload's manifests with --context"),
+    };
+    Some(finding)
+}
+
+/// A namespace selector that matches none of the known namespaces and almost one of them.
+fn near_namespace(check: &Check<'_>, policy: &NetworkPolicy, selector: &LabelSelector) -> Option<Finding> {
+    if selector.is_empty() || selector.match_labels.incomplete {
+        return None;
+    }
+    let mut closest = None;
+    for namespace in &check.input.namespaces {
+        if check.namespace_matches(selector, &namespace.meta.name.value) != Tri::No {
+            return None;
+        }
+        let comparison = nearmiss::compare(selector, &namespace.meta.labels, &[]);
+        let slips = comparison
+            .differences
+            .iter()
+            .all(|off| off.likeness.is_some_and(|likeness| likeness <= nearmiss::similar::Likeness::Synonym));
+        if slips && !comparison.differences.is_empty() {
+            closest = closest.or(Some((namespace, comparison)));
+        }
+    }
+    let (namespace, comparison) = closest?;
+    let span = comparison.differences.first()?.wanted_span;
+    let text = format!("closest namespace: {} ({{}}): {}", namespace.meta.name, comparison.describe());
+    let text = text.replace("pod has", "namespace has");
+    Some(
+        Finding::new(
+            check.object(&policy.meta),
+            format!("policy {} names a namespace that does not exist", policy.meta.name),
+        )
+        .at(span)
+        .note_at(text, namespace.meta.name.span)
+        .fix("correct the selector or the namespace's label"),
+    )
+}

@@ -1,0 +1,132 @@
+//! NP602: variables whose source lacks them.
+
+use std::collections::BTreeMap;
+
+use crate::findings::{Finding, Severity};
+use crate::object::{Container, EnvValue, KeyRef};
+use crate::source::Span;
+
+use super::Rule;
+use super::context::{Check, Sink};
+
+pub(super) static RULE: Rule = Rule {
+    id: "NP602",
+    name: "missing-config",
+    severity: Severity::Warning,
+    title: "a variable comes from a key or an object that is not there",
+    what: "A configMapKeyRef or secretKeyRef whose object is in the input and lacks the key. As a note: objects that the input does not have \
+           at all, with the keys that are taken from them, because what they hold is unknown; and keys of one object that break its own \
+           spelling (one kebab-case key among UPPER_CASE ones).",
+    why: "A pod with a missing key does not start (CreateContainerConfigError). What is in an object outside the input cannot be judged: \
+          hosts, ports, adapters.",
+    example: "
+env:
+  - name: NATS_URL
+    valueFrom: {configMapKeyRef: {name: common, key: NATS_URI}}   # the key is NATS_URL
+",
+    fix: "Correct the key, or add it. For objects that live elsewhere: --context with a copy (of Secrets, the keys are enough), or \
+          optional: true when the program does without.",
+    check,
+};
+
+/// What the input does not have: by kind, namespace and name, the keys that are used and the places.
+type Outside<'a> = BTreeMap<(&'static str, &'a str, &'a str), (BTreeMap<&'a str, usize>, Span, usize)>;
+
+fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
+    let mut outside: Outside<'_> = BTreeMap::new();
+    let mut spellings: BTreeMap<(&'static str, &str, &str), BTreeMap<&str, (Span, usize)>> = BTreeMap::new();
+    for (id, workload) in check.workloads() {
+        let namespace = check.namespace(&workload.meta);
+        for container in &workload.pod.containers {
+            for (kind, reference) in references(container) {
+                let (name, key) = (reference.name.value.as_str(), reference.key.value.as_str());
+                if name.contains("{{") || key.contains("{{") || reference.optional {
+                    continue;
+                }
+                let uses = spellings.entry((kind, namespace, name)).or_default();
+                uses.entry(key).or_insert((reference.key.span, id));
+                match has_key(check, kind, namespace, name, key) {
+                    None => {
+                        let entry = outside.entry((kind, namespace, name)).or_insert((
+                            BTreeMap::new(),
+                            reference.name.span,
+                            id,
+                        ));
+                        *entry.0.entry(key).or_insert(0) += 1;
+                    }
+                    Some(true) => {}
+                    Some(false) => {
+                        let message = format!(
+                            "{} takes {key} from {kind} {name}, which has no such key",
+                            workload.meta.name
+                        );
+                        sink.emit(
+                            Finding::new(check.object(&workload.meta), message)
+                                .at(reference.key.span)
+                                .note("the pod does not start: CreateContainerConfigError")
+                                .fix("correct the key, or add it")
+                                .group(format!("{kind} {namespace} {name} {key}")),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    for ((kind, _, name), (keys, span, id)) in &outside {
+        let workload = &check.input.workloads[*id];
+        let list: Vec<&str> = keys.keys().copied().collect();
+        let message = format!("{kind} {name} is not in the input: {} keys of it are unknown", list.len());
+        sink.emit_as(
+            Severity::Info,
+            Finding::new(check.object(&workload.meta), message)
+                .at(*span)
+                .note(format!("taken from it: {}", list.join(", ")))
+                .fix("add it with --context; of a Secret the keys are enough"),
+        );
+    }
+    for ((kind, _, name), keys) in &spellings {
+        odd_spelling(check, kind, name, keys, sink);
+    }
+}
+
+fn references(container: &Container) -> impl Iterator<Item = (&'static str, &KeyRef)> {
+    container.env.iter().filter_map(|entry| match &entry.value {
+        EnvValue::ConfigMapKey(reference) => Some(("ConfigMap", reference)),
+        EnvValue::SecretKey(reference) => Some(("Secret", reference)),
+        _ => None,
+    })
+}
+
+/// Whether the object has the key; `None` when the input does not have the object.
+fn has_key(check: &Check<'_>, kind: &str, namespace: &str, name: &str, key: &str) -> Option<bool> {
+    if kind == "Secret" {
+        let secret = check.configs.secret(namespace, name)?;
+        return Some(secret.meta.templated || secret.keys.iter().any(|known| known.value == key));
+    }
+    let map = check.configs.map(namespace, name)?;
+    Some(map.meta.templated || map.data.iter().any(|pair| pair.key.value == key))
+}
+
+/// One key that is spelled otherwise than all others of the same object.
+fn odd_spelling(
+    check: &Check<'_>,
+    kind: &str,
+    name: &str,
+    keys: &BTreeMap<&str, (Span, usize)>,
+    sink: &mut Sink<'_>,
+) {
+    let upper = |key: &str| key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let odd: Vec<(&&str, &(Span, usize))> = keys.iter().filter(|(key, _)| !upper(key)).collect();
+    let [(key, (span, id))] = odd.as_slice() else { return };
+    if keys.len() < 4 {
+        return;
+    }
+    let message = format!("key {key} of {kind} {name} is spelled unlike all other keys of it");
+    sink.emit_as(
+        Severity::Info,
+        Finding::new(check.object(&check.input.workloads[*id].meta), message)
+            .at(*span)
+            .note("the others are UPPER_CASE")
+            .fix("rename the key, where the object is kept and where it is used"),
+    );
+}
