@@ -81,7 +81,7 @@ fn millis(time: Duration) -> u64 {
 /// What is learnt of a market once and shared by its series.
 #[derive(Default)]
 struct MarketState {
-    clock: OnceCell<Result<Duration, Arc<FetchError>>>,
+    clock: OnceCell<Result<(), Arc<FetchError>>>,
     info: OnceCell<Result<Arc<ExchangeInfo>, Arc<FetchError>>>,
 }
 
@@ -303,8 +303,8 @@ impl<S: KlineStore> Run<'_, S> {
 
     /// What filling would cost.
     async fn price(&self, series: &Series, missing: &RangeSet) -> Result<PlanReport, JobError> {
-        let rtt = self.rtt(series.market).await?;
         let limit = self.exchange_info(series.market).await?.weight_limit;
+        let rtt = self.client.rtt(series.market).unwrap_or_default();
         let windows =
             planner::plan(missing, &Rules::of(series.market, series.interval), self.prefer(series).await?);
         let requests = windows.len() as u64;
@@ -316,18 +316,12 @@ impl<S: KlineStore> Run<'_, S> {
         Ok(PlanReport { requests, weight, seconds: by_weight.max(by_latency) })
     }
 
-    /// The exchange's clock; asked once per market, with the time the answer took.
-    async fn rtt(&self, market: Market) -> Result<Duration, JobError> {
-        let Some(state) = self.markets.get(&market) else { return Ok(Duration::ZERO) };
-        let ask = || async {
-            let started = Instant::now();
-            self.client.now(market).await.map(|_| started.elapsed()).map_err(Arc::new)
-        };
-        Ok(self.or_interrupted(state.clock.get_or_init(ask)).await?.clone()?)
-    }
-
+    /// The exchange's clock. When it cannot be read, every series of the market fails by the same error, at once.
     async fn now(&self, market: Market) -> Result<Millis, JobError> {
-        self.rtt(market).await?;
+        if let Some(state) = self.markets.get(&market) {
+            let ask = || async { self.client.now(market).await.map(|_| ()).map_err(Arc::new) };
+            self.or_interrupted(state.clock.get_or_init(ask)).await?.clone()?;
+        }
         Ok(self.client.now(market).await?)
     }
 
@@ -354,7 +348,8 @@ impl<S: KlineStore> Run<'_, S> {
             PreferSetting::Auto => {
                 let market = series.market;
                 let limit = self.exchange_info(market).await?.weight_limit;
-                let rtt = self.rtt(market).await?;
+                // Measured by now: the clock and the limits were two answers.
+                let rtt = self.client.rtt(market).unwrap_or_default();
                 if rtt < SLOW_LINE {
                     return Ok(Prefer::Weight);
                 }

@@ -29,6 +29,11 @@ pub async fn run(
     let options = options(settings, job, fetch)?;
     let store = open(settings, fetch.dry_run).await?;
     let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
+    client.on_event(|event| match event {
+        // Waiting for the next minute is how a long job spends its life.
+        binance::Event::BudgetSpent { .. } => tracing::info!("{event}"),
+        _ => tracing::warn!("{event}"),
+    });
     let progress = Progress::new(!no_progress);
     let report = pipeline::run(&store, &client, &options, &progress, wall_clock(), &stop.token).await?;
     store.close().await?;

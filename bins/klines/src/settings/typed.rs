@@ -78,7 +78,7 @@ impl Settings {
     /// The series named; `None` when neither symbols nor intervals are.
     pub fn series(&self) -> Result<Option<Vec<Series>>, CliError> {
         let market = self.need(keys::MARKET, str::parse::<Market>)?;
-        let symbols = self.read(keys::SYMBOLS, |text| list(text, |item| Symbol::new(item)))?;
+        let symbols = self.read(keys::SYMBOLS, |text| list(text, Symbol::new))?;
         let intervals = self.read(keys::INTERVALS, |text| intervals(market, text))?;
         let missing = |what: &str, flag: &str, env: &str, example: &str| CliError::Usage {
             message: format!("no {what} given"),

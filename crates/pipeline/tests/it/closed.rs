@@ -35,7 +35,7 @@ async fn the_unfinished_kline_is_never_stored_whatever_the_local_clock_says() {
 async fn a_kline_that_closes_exactly_now_is_stored_and_the_next_is_not() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-01T00:05:00Z").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let report = world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     assert_eq!((report.totals.expected, report.totals.written), (1, 1));
     assert_eq!(report.series[0].until.as_deref(), Some("2024-01-01T00:05:00Z"));
 }
@@ -61,7 +61,7 @@ async fn times_in_the_future_are_wrong_usage() {
     for (since, until) in
         [("2023-12-31", Some("2024-01-02")), ("2024-01-02", None), ("2023-12-31", Some("2023-12-30"))]
     {
-        let options = fill(&[series.clone()], since, until);
+        let options = fill(std::slice::from_ref(&series), since, until);
         let stop = CancellationToken::new();
         let error = pipeline::run(&world.store, &world.client, &options, &(), at("2026-01-01"), &stop)
             .await
@@ -75,7 +75,7 @@ async fn times_in_the_future_are_wrong_usage() {
 async fn before_the_listing_nothing_is_asked_twice() {
     let world = World::new(vec![made_up(Market::Um, "NEWUSDT", "2023-11-15T08:00")], "2024-01-01").await;
     let series = series(Market::Um, "NEWUSDT", Interval::M1);
-    let options = fill(&[series.clone()], "2019-01-01", Some("2023-11-17"));
+    let options = fill(std::slice::from_ref(&series), "2019-01-01", Some("2023-11-17"));
     let report = world.run(&options).await;
     let s = &report.series[0];
     let listed = slots(Interval::M1, "2023-11-15T08:00", "2023-11-17").len();
@@ -92,6 +92,6 @@ async fn a_kline_that_is_late_at_the_exchange_is_missing_and_not_absent() {
     let late = Faults { late_ms: 305_000, ..Faults::default() };
     world.sim.control().set_faults(late).unwrap();
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let report = world.run(&fill(&[series.clone()], "2023-12-31T23:00", None)).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2023-12-31T23:00", None)).await;
     assert_eq!((report.outcome, report.totals.missing_after, report.totals.absent), ("incomplete", 1, 0));
 }

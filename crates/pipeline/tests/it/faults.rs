@@ -23,7 +23,7 @@ async fn errors_cut_bodies_and_a_storm_of_429_end_complete() {
     };
     world.sim.control().set_faults(storm).unwrap();
     let series = series(Market::Um, "BTCUSDT", Interval::M1);
-    let report = world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     assert_eq!(
         (report.outcome, report.totals.missing_after),
         ("complete", 0),
@@ -43,7 +43,7 @@ async fn false_rows_are_refused_with_reasons_and_come_right_later() {
         Faults { bad_row_rate: 0.05, duplicate_rate: 0.03, unordered_rate: 0.03, ..Faults::default() };
     world.sim.control().set_faults(false_rows).unwrap();
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let report = world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     let s = &report.series[0];
     assert_eq!(report.outcome, "complete", "{s:?}");
     assert_eq!(s.absent, 0, "a refused row is no proof of absence");
@@ -52,7 +52,7 @@ async fn false_rows_are_refused_with_reasons_and_come_right_later() {
     // What was stored is what an honest exchange says.
     world.sim.control().set_faults(Faults::default()).unwrap();
     let honest = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-08").await;
-    honest.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    honest.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     let range = slots(Interval::M5, "2024-01-01", "2024-01-08");
     assert_eq!(world.rows(&series, range).await, honest.rows(&series, range).await);
 }
@@ -68,7 +68,7 @@ async fn rows_that_stay_false_are_left_out_and_reported_as_missing() {
     };
     world.sim.control().set_faults(stubborn).unwrap();
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let report = world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     let s = &report.series[0];
     assert_eq!(report.outcome, "incomplete");
     assert!(s.missing_after > 0 && s.absent == 0 && s.error.is_none(), "{s:?}");
@@ -86,7 +86,7 @@ async fn empty_answers_by_mistake_do_not_make_klines_absent_for_good() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-08").await;
     world.sim.control().set_faults(Faults { empty_rate: 0.3, ..Faults::default() }).unwrap();
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let options = fill(&[series.clone()], "2024-01-01", None);
+    let options = fill(std::slice::from_ref(&series), "2024-01-01", None);
     let first = world.run(&options).await;
     assert_eq!(
         first.totals.expected,
@@ -149,7 +149,7 @@ impl Observer for StopAfter {
 async fn a_stop_finishes_the_chunk_in_hand_and_the_next_run_the_rest() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M1);
-    let mut options = fill(&[series.clone()], "2024-01-01", None);
+    let mut options = fill(std::slice::from_ref(&series), "2024-01-01", None);
     options.chunk = 1000;
     let stop = CancellationToken::new();
     let observer = StopAfter(Mutex::new(5), stop.clone());
@@ -170,7 +170,7 @@ async fn a_stop_finishes_the_chunk_in_hand_and_the_next_run_the_rest() {
 async fn a_reused_ticker_does_not_splice_two_assets() {
     let old = World::new(vec![made_up(Market::Um, "LITUSDT", "2021-02-01")], "2024-01-08").await;
     let series = series(Market::Um, "LITUSDT", Interval::D1);
-    assert_eq!(old.run(&fill(&[series.clone()], "2021-02-01", None)).await.outcome, "complete");
+    assert_eq!(old.run(&fill(std::slice::from_ref(&series), "2021-02-01", None)).await.outcome, "complete");
     // The same store, a year on: the ticker was listed anew for another asset.
     let new = World::new(vec![made_up(Market::Um, "LITUSDT", "2024-12-23")], "2025-02-01").await;
     let both = World { client: World::client_of(&new.sim), ..old };

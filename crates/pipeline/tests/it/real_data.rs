@@ -54,7 +54,7 @@ async fn the_gaps_of_the_incident_are_filled_and_every_field_of_every_row_is_the
         );
         world.stock(&series, range, &holes).await;
 
-        let report = world.run(&fill(&[series.clone()], since, Some(until))).await;
+        let report = world.run(&fill(std::slice::from_ref(&series), since, Some(until))).await;
         let s = &report.series[0];
         assert_eq!(report.outcome, "complete", "{s:?}");
         assert_eq!((s.missing_before, s.written, s.fetched, s.missing_after), (lacking, lacking, lacking, 0));
@@ -88,7 +88,7 @@ async fn a_real_outage_is_remembered_as_absent_and_never_asked_for_again() {
     let Some(folder) = shared("data/spot/monthly/klines/BTCUSDT/1h") else { return };
     let world = World::new(vec![DataSource::Folder(folder.clone())], "2023-05-01").await;
     let series = series(Market::Spot, "BTCUSDT", Interval::H1);
-    let options = fill(&[series.clone()], "2023-03-01", Some("2023-04-01"));
+    let options = fill(std::slice::from_ref(&series), "2023-03-01", Some("2023-04-01"));
 
     let report = world.run(&options).await;
     let s = &report.series[0];
@@ -122,7 +122,7 @@ async fn absences_are_asked_for_again_on_demand() {
     };
     let control = world.sim.control();
     control.set_faults(exchange_sim::Faults { holes: vec![hole], ..Default::default() }).unwrap();
-    let options = fill(&[series.clone()], "2024-01-01", Some("2024-02-01"));
+    let options = fill(std::slice::from_ref(&series), "2024-01-01", Some("2024-02-01"));
     let first = world.run(&options).await;
     assert_eq!((first.series[0].absent, first.series[0].written), (24, 31 * 24 - 24));
 
@@ -168,7 +168,8 @@ async fn klines_off_the_grid_with_odd_closes_and_no_volume_are_stored_as_sent() 
     ];
     let world =
         World::new(vec![DataSource::Rows { series: series.clone(), rows: rows.clone() }], "2018-03-01").await;
-    let report = world.run(&fill(&[series.clone()], "2018-02-09T09:15", Some("2018-02-09T10:30"))).await;
+    let report =
+        world.run(&fill(std::slice::from_ref(&series), "2018-02-09T09:15", Some("2018-02-09T10:30"))).await;
     let s = &report.series[0];
     let stored = world.rows(&series, slots(Interval::M15, "2018-02-09T09:00", "2018-02-09T11:00")).await;
     assert_eq!(stored, rows, "{report:?}");

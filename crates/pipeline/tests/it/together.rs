@@ -13,7 +13,7 @@ use crate::support::*;
 async fn two_jobs_on_the_same_series_share_the_work_and_lose_nothing() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M1);
-    let options = fill(&[series.clone()], "2024-02-01", None);
+    let options = fill(std::slice::from_ref(&series), "2024-02-01", None);
     let (a, b) = tokio::join!(world.run(&options), world.run(&options));
     let range = slots(Interval::M1, "2024-02-01", "2024-03-01");
     assert_eq!((a.outcome, b.outcome), ("complete", "complete"));
@@ -26,7 +26,7 @@ async fn a_job_gives_up_waiting_for_a_live_lease_and_says_who_holds_it() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
     let held = world.store.acquire(&series, "somebody else", Duration::from_secs(600)).await.unwrap();
-    let mut options = fill(&[series.clone()], "2024-02-01", None);
+    let mut options = fill(std::slice::from_ref(&series), "2024-02-01", None);
     options.lease_wait = Duration::from_millis(600);
     let report = world.run(&options).await;
     let error = report.series[0].error.as_deref().unwrap();
@@ -74,8 +74,9 @@ async fn without_messages_nothing_is_put_into_the_outbox() {
 async fn hand_made_holes_are_found_and_filled() {
     let world = World::new(vec![made_up(Market::Um, "AUSDT", "2020-01-01")], "2024-01-08").await;
     let series = series(Market::Um, "AUSDT", Interval::M5);
-    let options = Options { since: pipeline::Since::Stored, ..fill(&[series.clone()], "2024-01-01", None) };
-    world.run(&fill(&[series.clone()], "2024-01-01", None)).await;
+    let options =
+        Options { since: pipeline::Since::Stored, ..fill(std::slice::from_ref(&series), "2024-01-01", None) };
+    world.run(&fill(std::slice::from_ref(&series), "2024-01-01", None)).await;
     let range = slots(Interval::M5, "2024-01-01", "2024-01-08");
     let before = world.rows(&series, range).await;
     let again = world.run(&options).await;

@@ -33,7 +33,7 @@ async fn ten_thousand_single_gaps_are_all_filled_within_a_hundredth_of_the_least
     store::KlineStore::release(&world.store, &lease).await.unwrap();
     world.sim.control().reset_stats();
 
-    let report = world.run(&fill(&[series.clone()], "2024-01-01", Some("2024-04-10"))).await;
+    let report = world.run(&fill(std::slice::from_ref(&series), "2024-01-01", Some("2024-04-10"))).await;
     assert_eq!((report.outcome, report.totals.written, report.series[0].gaps), ("complete", 10_000, 10_000));
     let least = planner::lower_bound(&holes, &Rules::of(Market::Um, Interval::M1));
     let spent: u64 =
@@ -67,7 +67,8 @@ async fn over_whole_minutes_at_the_limit_the_exchange_never_answers_429() {
 async fn a_dry_run_writes_nothing_and_tells_the_cost() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-08").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
-    let options = pipeline::Options { dry_run: true, ..fill(&[series.clone()], "2024-01-01", None) };
+    let options =
+        pipeline::Options { dry_run: true, ..fill(std::slice::from_ref(&series), "2024-01-01", None) };
     let report = world.run(&options).await;
     let s = &report.series[0];
     let plan = s.plan.unwrap();
