@@ -20,8 +20,10 @@ Examples:
       real klines from archive files, as if it were September 2025
   exchange-sim --synthetic um:SOLUSDT@2023-01-01 --fault error_rate=0.05 --fault latency_ms=80
 
-While it runs: GET /__stats, /__requests, /__data, /__faults; POST /__faults '{\"error_rate\":0.05}', and '{}' to
-make everything right again. The faults and their meaning: docs/exchange-sim.md.";
+While it runs:
+  GET  /__stats, /__requests, /__data, /__faults
+  POST /__faults '{\"error_rate\":0.05}', and '{}' to make everything right again
+All faults and their meaning: docs/exchange-sim.md.";
 
 /// Options of the command.
 #[derive(Debug, Clone, clap::Args)]
