@@ -178,7 +178,7 @@ fn add_potential(model: &Model<'_>, reach: &Reach, graph: &mut Graph) {
 }
 
 /// Named ports of pods that nobody knows may be any.
-fn with_names(traffic: &Traffic) -> Bounds {
+pub(crate) fn with_names(traffic: &Traffic) -> Bounds {
     let mut bounds = traffic.ports.clone();
     for (protocol, _) in &traffic.port_names {
         let named = protocol.map_or_else(PortSet::all, PortSet::protocol);

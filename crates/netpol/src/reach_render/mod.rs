@@ -15,6 +15,9 @@ pub use html::html;
 pub use svg::svg;
 pub use table::table;
 
+pub(crate) use connections::with_names as potential_ports;
+pub(crate) use nodes::{address_name, any_pod_name, group_name, potential_name};
+
 use std::fmt;
 
 use serde::Serialize;

@@ -45,7 +45,7 @@ pub(super) fn of_class(model: &Model<'_>, class: &Class) -> Node {
 }
 
 /// One name for several: what they begin with, and how many they are.
-fn group_name(names: &[&str]) -> String {
+pub(crate) fn group_name(names: &[&str]) -> String {
     let Some((first, rest)) = names.split_first() else { return String::new() };
     if rest.is_empty() {
         return (*first).to_owned();
@@ -71,6 +71,11 @@ fn group_name(names: &[&str]) -> String {
 
 /// The node of pods that no file describes.
 pub(super) fn of_potential(peer: &PotentialPeer) -> Node {
+    other_pods(potential_name(peer))
+}
+
+/// Pods that no file describes, in words.
+pub(crate) fn potential_name(peer: &PotentialPeer) -> String {
     let pods = match &peer.pods {
         Some(selector) if !selector.is_empty() => format!("pods with {}", selector_text(selector)),
         _ => "any pod".to_owned(),
@@ -82,12 +87,17 @@ pub(super) fn of_potential(peer: &PotentialPeer) -> Node {
         }
         _ => "of any namespace".to_owned(),
     };
-    other_pods(format!("{pods} {place}"))
+    format!("{pods} {place}")
 }
 
 /// The node of every pod there may be.
 pub(super) fn any_pod() -> Node {
-    other_pods("any other pod of the cluster".to_owned())
+    other_pods(any_pod_name())
+}
+
+/// Every pod there may be, in words.
+pub(crate) fn any_pod_name() -> String {
+    "any other pod of the cluster".to_owned()
 }
 
 fn other_pods(name: String) -> Node {
@@ -103,18 +113,8 @@ fn other_pods(name: String) -> Node {
 
 /// The node of addresses outside the cluster.
 pub(super) fn of_addresses(addresses: &IpSet, everything: &IpSet) -> Node {
-    let ranges: Vec<String> = addresses.to_string().split(", ").map(str::to_owned).collect();
-    let public = [[1, 1, 1, 1], [8, 8, 8, 8]].iter().any(|address| addresses.contains((*address).into()));
-    let name = if addresses == everything {
-        "any address outside the cluster".to_owned()
-    } else if public {
-        "public internet".to_owned()
-    } else if ranges.len() > 3 {
-        format!("{} and {} more ranges", ranges[..2].join(", "), ranges.len() - 2)
-    } else {
-        ranges.join(", ")
-    };
-    let mut members = ranges;
+    let name = address_name(addresses, everything);
+    let mut members = ranges_of(addresses);
     if members.len() > RANGES {
         let more = members.len() - RANGES;
         members.truncate(RANGES);
@@ -127,6 +127,25 @@ pub(super) fn of_addresses(addresses: &IpSet, everything: &IpSet) -> Node {
         members,
         isolated_ingress: None,
         isolated_egress: None,
+    }
+}
+
+fn ranges_of(addresses: &IpSet) -> Vec<String> {
+    addresses.to_string().split(", ").map(str::to_owned).collect()
+}
+
+/// Addresses outside the cluster in a few words.
+pub(crate) fn address_name(addresses: &IpSet, everything: &IpSet) -> String {
+    let public = [[1, 1, 1, 1], [8, 8, 8, 8]].iter().any(|address| addresses.contains((*address).into()));
+    let ranges = ranges_of(addresses);
+    if addresses == everything {
+        "any address outside the cluster".to_owned()
+    } else if public {
+        "public internet".to_owned()
+    } else if ranges.len() > 3 {
+        format!("{} and {} more ranges", ranges[..2].join(", "), ranges.len() - 2)
+    } else {
+        ranges.join(", ")
     }
 }
 
