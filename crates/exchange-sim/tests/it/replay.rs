@@ -82,10 +82,8 @@ fn millis(text: &str) -> i64 {
     Millis::detect(text.parse().unwrap()).unwrap().0
 }
 
-#[tokio::test]
-async fn archive_files_are_replayed_equal_in_every_field_and_digit() {
-    let Some(data) = shared() else { return };
-    let sim = replay(&data).await;
+/// Archive files of every market and shape, with the series they hold.
+fn archive_files() -> Vec<(Market, &'static str, Interval, String)> {
     let um = |symbol, interval, month| {
         (
             Market::Um,
@@ -102,7 +100,7 @@ async fn archive_files_are_replayed_equal_in_every_field_and_digit() {
             format!("data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-{month}.csv"),
         )
     };
-    let files = [
+    vec![
         um("BTCUSDT", Interval::M5, "2025-01"),
         um("BTCUSDT", Interval::M5, "2025-03"), // an API download of the same weeks lies beside it
         um("BTCUSDT", Interval::M5, "2025-08"), // a halt: klines without volume
@@ -130,8 +128,14 @@ async fn archive_files_are_replayed_equal_in_every_field_and_digit() {
             "other/futures-cm/BTCUSD_PERP/1h/btcusd_perp_coin_1h_2024w01.csv".into(),
         ),
         (Market::Spot, "BTCUSDT", Interval::H1, "other/spot/BTCUSDT/1h/BTCUSDT-1h-2021-Q1.csv".into()),
-    ];
-    for (market, symbol, interval, file) in files {
+    ]
+}
+
+#[tokio::test]
+async fn archive_files_are_replayed_equal_in_every_field_and_digit() {
+    let Some(data) = shared() else { return };
+    let sim = replay(&data).await;
+    for (market, symbol, interval, file) in archive_files() {
         let expected = lines(&data.join(&file));
         let (first, last) = (millis(&expected[0][0]), millis(&expected[expected.len() - 1][0]));
         let served = rows(&sim, market, symbol, interval, first, last).await;
