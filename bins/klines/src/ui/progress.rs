@@ -1,11 +1,12 @@
 //! Progress of a run: bars on a terminal, log lines otherwise.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use kline::Series;
 use pipeline::{Event, Observer};
 
@@ -56,11 +57,14 @@ impl Progress {
     fn start_bar(&self, series: &Series, missing: u64) {
         let Some(bars) = &self.bars else { return };
         let style = ProgressStyle::with_template(
-            "{prefix:24} {bar:32.green/dim} {human_pos:>10} of {human_len} klines  {per_sec:>14}  {eta:>4} left  {msg}",
+            "{prefix:24} {bar:32.green/dim} {human_pos:>10} of {human_len} klines  {rate:>9}  {eta:>4} left  {msg}",
         );
         let bar = bars.add(ProgressBar::new(missing));
         if let Ok(style) = style {
-            bar.set_style(style.progress_chars("█▓░"));
+            let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("█▓░"));
         }
         bar.set_prefix(series.to_string());
         bar.enable_steady_tick(Duration::from_millis(200));

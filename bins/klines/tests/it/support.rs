@@ -30,8 +30,8 @@ pub fn json(stdout: &str) -> Value {
 
 /// An exchange on its own runtime, for tests that wait for processes.
 pub struct Exchange {
-    pub runtime: tokio::runtime::Runtime,
-    pub sim: Sim,
+    sim: Sim,
+    _runtime: tokio::runtime::Runtime,
 }
 
 impl Exchange {
@@ -53,7 +53,7 @@ impl Exchange {
             ..Config::default()
         };
         let sim = runtime.block_on(Sim::start(config)).unwrap();
-        Self { runtime, sim }
+        Self { _runtime: runtime, sim }
     }
 
     pub fn url(&self) -> String {

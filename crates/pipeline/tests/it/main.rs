@@ -1,5 +1,7 @@
 //! The jobs end to end: a real store on disk, real HTTP against the local exchange, real klines where they are at hand.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // tests fail by panicking and say what they skip
+
 mod closed;
 mod faults;
 mod real_data;
