@@ -42,6 +42,13 @@ impl Bits {
         self.0[(at >> 6) as usize] |= 1 << (at & 63);
     }
 
+    /// Whether the bit of a slot of this bucket is set.
+    #[cfg(feature = "servers")]
+    pub(crate) fn has(&self, slot: Slot) -> bool {
+        let at = slot.rem_euclid(SIZE);
+        self.0[(at >> 6) as usize] >> (at & 63) & 1 == 1
+    }
+
     /// Number of filled slots.
     pub(crate) fn count(&self) -> u32 {
         self.0.iter().map(|w| w.count_ones()).sum()

@@ -36,6 +36,54 @@ pub enum StoreError {
         /// Newest version known.
         known: u32,
     },
+    /// The server refuses the user.
+    #[error("{place} refuses the user")]
+    Login {
+        /// Server.
+        place: String,
+        /// What it says.
+        #[source]
+        source: Cause,
+    },
+    /// The server cannot be reached any more, and did not come back in time.
+    #[error("{place} cannot be reached (tried for {waited_ms} ms)")]
+    Unreachable {
+        /// Server.
+        place: String,
+        /// How long it was tried, ms.
+        waited_ms: u64,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// All connections that this program may use are in use.
+    #[error("all {connections} connections to {place} are in use (waited {waited_ms} ms)")]
+    Busy {
+        /// Server.
+        place: String,
+        /// Connections there may be.
+        connections: usize,
+        /// How long was waited, ms.
+        waited_ms: u64,
+    },
+    /// The tables are not there, and the user may not create them.
+    #[error("{place} lacks tables, and the user may not create them")]
+    NoTables {
+        /// Server.
+        place: String,
+        /// What it says.
+        #[source]
+        source: Cause,
+    },
+    /// Something else has the name of a table or view that is to be created.
+    #[error("{place} already has something by the name of a table or view of this program")]
+    Taken {
+        /// Server.
+        place: String,
+        /// What it says.
+        #[source]
+        source: Cause,
+    },
     /// Somebody else keeps the database locked.
     #[error("{place} is locked by another process (waited {waited_ms} ms)")]
     Locked {
@@ -114,6 +162,21 @@ impl StoreError {
         Some(match self {
             Self::UnknownScheme(_) => "use sqlite://PATH, for example sqlite://klines.db".into(),
             Self::Newer { .. } => "use the newer program, or another store; nothing was changed".into(),
+            Self::Login { .. } => {
+                "check user, password and database of the store URL, and from which hosts the user may connect".into()
+            }
+            Self::Unreachable { .. } => {
+                "check that the server runs and that nothing in between blocks it; what was committed is kept".into()
+            }
+            Self::Busy { .. } => {
+                "allow more connections (pool=N in the store URL), or do less at the same time".into()
+            }
+            Self::NoTables { .. } => {
+                "let an administrator run what `klines schema --store URL` prints, and grant the user SELECT, INSERT, \
+                 UPDATE and DELETE"
+                    .into()
+            }
+            Self::Taken { .. } => "use a database of its own for this program; nothing was overwritten".into(),
             Self::Locked { .. } => {
                 "stop the other process, or try again when it is done; nothing was changed".into()
             }

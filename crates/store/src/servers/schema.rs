@@ -1,0 +1,152 @@
+//! How a database gets its tables, and how an older one becomes a current one.
+//!
+//! The tables, views and triggers themselves are each engine's own.
+
+use super::engine::{Engine, Migration, Session, Told};
+use super::fail::{Class, Fault, Step};
+use super::lease;
+use super::value::{Cells, values};
+use crate::{StoreError, StoreResult};
+
+/// What a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Newest step that was applied, 0 for none.
+    pub(crate) version: u32,
+    /// Whether all triggers could be made.
+    pub(crate) watched: bool,
+}
+
+impl State {
+    /// What the triggers tell.
+    pub(crate) fn told<E: Engine>(self) -> Told {
+        if self.watched { E::TOLD } else { Told::Nothing }
+    }
+}
+
+/// Reads what a database has. Changes nothing.
+async fn state<S: Session>(session: &mut S) -> Step<State> {
+    let asked = session.query_one("SELECT MAX(version), MIN(watched) FROM kline_migrations", &[]).await;
+    let row = match asked {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(State { version: 0, watched: false }),
+        Err(fault) if fault.class() == Some(Class::NoTable) => {
+            return Ok(State { version: 0, watched: false });
+        }
+        Err(fault) => return Err(fault),
+    };
+    let version = row.opt_int(0)?.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+    Ok(State { version, watched: row.opt_int(1)? == Some(1) })
+}
+
+/// Checks that this program can work with what a database has, and unless it is for reading only, brings it up to date.
+/// Several processes may do so at once.
+pub(crate) async fn prepare<E: Engine>(
+    session: &mut E::Session,
+    place: &str,
+    read_only: bool,
+    steps: &[Migration],
+) -> Step<State> {
+    let found = state(session).await?;
+    let known = steps.last().map_or(0, |step| step.version);
+    if found.version > known {
+        return Err(StoreError::Newer { place: place.into(), found: found.version, known }.into());
+    }
+    if found.version == known {
+        return Ok(found);
+    }
+    if read_only {
+        let source = match found.version {
+            0 => "it holds no klines: run `klines extract` or `klines fill-gaps` on it first".into(),
+            old => {
+                format!("its schema has version {old}, which must be brought up to date by a writing command")
+                    .into()
+            }
+        };
+        return Err(StoreError::Open { place: place.into(), source }.into());
+    }
+    session.lock_schema().await?;
+    let done = migrate::<E>(session, place, steps).await;
+    session.unlock_schema().await?;
+    done
+}
+
+async fn migrate<E: Engine>(session: &mut E::Session, place: &str, steps: &[Migration]) -> Step<State> {
+    // Somebody else may have done it while we waited for the lock.
+    let found = state(session).await?;
+    for step in steps.iter().filter(|step| step.version > found.version) {
+        apply::<E>(session, step).await.map_err(|fault| in_words(fault, place))?;
+        tracing::debug!(place, version = step.version, "schema migrated");
+    }
+    state(session).await
+}
+
+async fn apply<E: Engine>(session: &mut E::Session, step: &Migration) -> Step<()> {
+    if E::TRANSACTIONAL_SCHEMA {
+        session.begin(super::engine::Begin::Write).await?;
+    }
+    for statement in (step.tables)() {
+        session.run(&statement).await?;
+    }
+    let watched = watch(session, step).await?;
+    let now = lease::now(session).await?;
+    let sql = "INSERT INTO kline_migrations (version, applied_at, watched) VALUES (?, ?, ?)";
+    session.execute(sql, values![i64::from(step.version), now.0, i64::from(watched)]).await?;
+    if E::TRANSACTIONAL_SCHEMA {
+        session.commit().await?;
+    }
+    Ok(())
+}
+
+/// Makes the triggers, if the user may.
+async fn watch<S: Session>(session: &mut S, step: &Migration) -> Step<bool> {
+    for statement in (step.triggers)() {
+        match session.run(&statement).await {
+            Ok(()) => {}
+            Err(fault) if fault.class() == Some(Class::Denied) => {
+                tracing::info!(?fault, "no triggers: rows will be counted when gaps are looked for");
+                return Ok(false);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(true)
+}
+
+/// What a failed change of the schema means.
+fn in_words(fault: Fault, place: &str) -> Fault {
+    match fault {
+        Fault::Engine(Class::Denied | Class::ReadOnly, source) => {
+            Fault::Store(StoreError::NoTables { place: place.into(), source })
+        }
+        Fault::Engine(Class::Exists, source) => {
+            Fault::Store(StoreError::Taken { place: place.into(), source })
+        }
+        other => other,
+    }
+}
+
+/// All statements that make the tables of a new database, for an administrator to run.
+pub(crate) fn sql<E: Engine>() -> Vec<String> {
+    let mut statements = Vec::new();
+    for step in E::MIGRATIONS {
+        statements.extend((step.tables)());
+        statements.extend((step.triggers)());
+        statements.push(format!(
+            "INSERT INTO kline_migrations (version, applied_at, watched) VALUES ({}, {}, 1)",
+            step.version,
+            E::Session::NOW
+        ));
+    }
+    statements
+}
+
+/// The result of opening, in the words of a store.
+pub(crate) fn opened<T>(result: Step<T>, place: &str, waited: std::time::Duration) -> StoreResult<T> {
+    result.map_err(|fault| match fault {
+        Fault::Engine(Class::Lost | Class::Crowded, source) => {
+            StoreError::Open { place: place.into(), source }
+        }
+        other => other.explain(place, "opening the store", false, waited),
+    })
+}
