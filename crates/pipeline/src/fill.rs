@@ -16,6 +16,7 @@ use kline::{Millis, RangeSet, Series, SlotRange};
 use store::{Absence, AbsentRange, Fetched, KlineStore, Source};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::error::JobError;
 use crate::event::{Event, Observer};
@@ -216,7 +217,14 @@ impl<'a> Filler<'a> {
         let (client, series, stop) = (self.client, self.series, self.stop);
         let mut answers = futures_util::stream::iter(windows)
             .take_while(|_| std::future::ready(!stop.is_cancelled()))
-            .map(|window| async move { (window, ask(client, series, window.slots, stop).await) })
+            .map(|window| {
+                let span = tracing::info_span!(
+                    "klines.window",
+                    klines.source = "rest",
+                    klines.count = window.slots.len()
+                );
+                async move { (window, ask(client, series, window.slots, stop).await) }.instrument(span)
+            })
             .buffered(self.in_flight);
         while let Some((window, answer)) = answers.next().await {
             let page = self.check(window, answer?, wanted, gained);

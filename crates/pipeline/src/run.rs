@@ -8,10 +8,11 @@ use binance::planner::{self, Prefer, Rules};
 use binance::{Client, ExchangeInfo, FetchError};
 use futures_util::StreamExt;
 use kline::{Interval, Market, Millis, RangeSet, Series, SlotRange};
-use store::{Finish, KlineStore, Lease, SeriesRecord, SeriesRun, types::absent_slots};
+use store::{Finish, KlineStore, Lease, Message, SeriesRecord, SeriesRun, types::absent_slots};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::error::{JobError, chain};
 use crate::event::{Event, Observer};
@@ -56,22 +57,15 @@ pub async fn run<S: KlineStore>(
         owner: lease::this_owner(),
         markets: options.series.iter().map(|s| (s.market, MarketState::default())).collect(),
     };
-    let mut results: Vec<_> = futures_util::stream::iter(options.series.iter().enumerate())
-        .map(|(index, series)| {
-            let run = &run;
-            async move { (index, run.series(series).await) }
-        })
-        .buffer_unordered(options.series_at_once.max(1))
-        .collect()
-        .await;
-    results.sort_by_key(|(index, _)| *index);
-    let mut reports = Vec::with_capacity(results.len());
-    for (_, result) in results {
-        reports.push(result?);
-    }
-    run.send_batches(&reports).await?;
-    let elapsed = millis(started.elapsed());
-    Ok(Report::new(options.job, run.id.clone(), options.dry_run, elapsed, reports))
+    let span = tracing::info_span!(
+        "klines.run",
+        klines.job = options.job.as_str(),
+        klines.run.id = run.id,
+        outcome = tracing::field::Empty
+    );
+    let report = run.all().instrument(span.clone()).await?;
+    span.record("outcome", report.outcome);
+    Ok(report)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -109,8 +103,39 @@ struct Work {
 }
 
 impl<S: KlineStore> Run<'_, S> {
-    /// One series from start to end. Only a request that makes no sense is an error here; all else is in the report.
+    /// Every series, a few at a time, and the report in the order asked.
+    async fn all(&self) -> Result<Report, JobError> {
+        let mut results: Vec<_> = futures_util::stream::iter(self.options.series.iter().enumerate())
+            .map(|(index, series)| async move { (index, self.series(series).await) })
+            .buffer_unordered(self.options.series_at_once.max(1))
+            .collect()
+            .await;
+        results.sort_by_key(|(index, _)| *index);
+        let mut reports = Vec::with_capacity(results.len());
+        for (_, result) in results {
+            reports.push(result?);
+        }
+        self.send_batches(&reports).await?;
+        let elapsed = millis(self.started.elapsed());
+        Ok(Report::new(self.options.job, self.id.clone(), self.options.dry_run, elapsed, reports))
+    }
+
+    /// One series in a span of its own.
     async fn series(&self, series: &Series) -> Result<SeriesReport, JobError> {
+        let span = tracing::info_span!(
+            "klines.series",
+            market = series.market.as_str(),
+            symbol = series.symbol.as_str(),
+            interval = series.interval.as_str(),
+            outcome = tracing::field::Empty
+        );
+        let report = self.series_in_span(series).instrument(span.clone()).await?;
+        span.record("outcome", report.outcome);
+        Ok(report)
+    }
+
+    /// One series from start to end. Only a request that makes no sense is an error here; all else is in the report.
+    async fn series_in_span(&self, series: &Series) -> Result<SeriesReport, JobError> {
         let started = Instant::now();
         let mut report = SeriesReport::new(series);
         let result = self.attempt(series, &mut report, started).await;
@@ -373,7 +398,7 @@ impl<S: KlineStore> Run<'_, S> {
     fn finish(&self, series: &Series, report: &SeriesReport) -> Finish {
         let ended = self.wall_now();
         let job = self.options.job;
-        let prefix = self.options.messages.as_ref().map(|m| m.prefix.as_str());
+        let messages = self.options.messages.as_ref();
         Finish {
             run: Some(SeriesRun {
                 run: self.id.clone(),
@@ -384,8 +409,11 @@ impl<S: KlineStore> Run<'_, S> {
                 outcome: report.outcome(),
                 report: serde_json::to_string(report).unwrap_or_default(),
             }),
-            messages: prefix
-                .map(|prefix| message::of_series(prefix, job, &self.id, &ended.to_string(), report))
+            messages: messages
+                .map(|options| Message {
+                    traceparent: (options.traceparent)(),
+                    ..message::of_series(&options.prefix, job, &self.id, &ended.to_string(), report)
+                })
                 .into_iter()
                 .collect(),
         }
@@ -401,7 +429,17 @@ impl<S: KlineStore> Run<'_, S> {
         let timestamp = self.wall_now().to_string();
         let batch = |reports: &Vec<SeriesReport>| {
             let interval = reports.first().map_or("", |r| r.interval);
-            message::of_batch(&messages.prefix, self.options.job, &self.id, &timestamp, interval, reports)
+            Message {
+                traceparent: (messages.traceparent)(),
+                ..message::of_batch(
+                    &messages.prefix,
+                    self.options.job,
+                    &self.id,
+                    &timestamp,
+                    interval,
+                    reports,
+                )
+            }
         };
         let messages = by_interval.values().map(batch).collect();
         Ok(self.store.finish(&Finish { run: None, messages }).await?)

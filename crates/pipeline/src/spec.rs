@@ -80,10 +80,20 @@ pub enum PreferSetting {
 }
 
 /// Completion messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MessageOptions {
     /// First part of the subject, `binance.extraction.gap-filler` for instance.
     pub prefix: String,
+    /// Tells the W3C `traceparent` of the current span, for consumers that go on with the trace. This crate knows of
+    /// spans, but not of what carries them.
+    pub traceparent: fn() -> Option<String>,
+}
+
+impl MessageOptions {
+    /// Messages outside any trace.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), traceparent: || None }
+    }
 }
 
 /// A job in full.

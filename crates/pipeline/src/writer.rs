@@ -9,6 +9,7 @@ use std::time::Duration;
 use kline::Kline;
 use store::{AbsentRange, Chunk, Committed, Fetched, Finish, KlineStore, Lease, StoreResult};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::event::{Event, Observer};
 
@@ -94,7 +95,12 @@ impl<'a, S: KlineStore> Writer<'a, S> {
         }
         // Windows are fetched in order, but a second round may go back: one chunk is always ascending.
         chunk.klines.sort_by_key(|k| k.open_time);
-        let done = self.store.commit(self.lease, &chunk).await?;
+        let span = tracing::info_span!(
+            "klines.commit",
+            db.system.name = self.store.engine(),
+            db.operation.batch.size = chunk.klines.len()
+        );
+        let done = self.store.commit(self.lease, &chunk).instrument(span).await?;
         self.committed.add(&done);
         if !chunk.klines.is_empty() {
             self.observer

@@ -7,11 +7,12 @@ use kline::validate::Rejection;
 use kline::{Interval, Kline, Market, Millis, Series, SlotRange};
 use reqwest::Url;
 use tokio::sync::OnceCell;
+use tracing::Instrument;
 
 use super::classify;
 use super::decode::{self, ExchangeInfo, Rows};
 use super::event::{Event, Listeners};
-use super::http::{Answer, Asked, Decode, Http};
+use super::http::{Answer, Asked, Attempt, Decode, Http};
 use super::pool::{Clock, Pool, until};
 use super::retry::{Attempts, Next};
 use super::stream::Info;
@@ -270,6 +271,21 @@ impl Client {
     }
 }
 
+/// The span of one HTTP request, by OpenTelemetry's semantic conventions. The URL holds no secret: klines need no key.
+fn request_span(url: &Url, resend: u32) -> tracing::Span {
+    tracing::info_span!(
+        "GET",
+        otel.kind = "client",
+        http.request.method = "GET",
+        url.full = %url,
+        server.address = url.host_str().unwrap_or_default(),
+        server.port = url.port_or_known_default().map(i64::from),
+        http.request.resend_count = (resend > 0).then_some(i64::from(resend)),
+        http.response.status_code = tracing::field::Empty,
+        "error.type" = tracing::field::Empty,
+    )
+}
+
 /// Plumbing.
 impl Client {
     /// The oldest open in `[lo, hi)` of a COIN-M series. A page shows the newest rows of its window, so this halves the
@@ -325,7 +341,7 @@ impl Client {
         let mut attempts = Attempts::default();
         let mut requests = 0;
         loop {
-            let (result, sent_at) = self.attempt::<D>(call).await?;
+            let (result, sent_at) = self.attempt::<D>(call, requests).await?;
             requests += 1;
             let error = match result {
                 Ok(value) => return Ok(Fetched { value, requests, weight: call.weight * requests, sent_at }),
@@ -353,6 +369,7 @@ impl Client {
     async fn attempt<D: Decode>(
         &self,
         call: &Call,
+        resend: u32,
     ) -> Result<(Result<D::Out, FetchError>, Millis), FetchError> {
         let pool = self.pool(call.market);
         let closed = |_| FetchError::Usage("the client was shut down".to_owned());
@@ -373,11 +390,31 @@ impl Client {
         };
         let sent_at = self.clock(call.market).now();
         let asked = Asked { what: &call.what, url: &call.url };
-        let attempt = self.0.http.attempt::<D>(asked, pool.clock()).await;
+        let span = request_span(&call.url, resend);
+        let started = tokio::time::Instant::now();
+        let attempt = self.0.http.attempt::<D>(asked, pool.clock()).instrument(span.clone()).await;
+        self.tell_answer(call, &attempt, started.elapsed(), &span);
         let unsent = attempt.result.as_ref().err().is_some_and(classify::never_sent);
         ticket.settle(unsent, attempt.reported);
         attempt.took.into_iter().for_each(|took| pool.answered_in(took));
         Ok((attempt.result, sent_at))
+    }
+
+    fn tell_answer<T>(&self, call: &Call, attempt: &Attempt<T>, took: Duration, span: &tracing::Span) {
+        let class = attempt.result.as_ref().err().map(FetchError::class);
+        if let Some(status) = attempt.status {
+            span.record("http.response.status_code", i64::from(status));
+        }
+        if let Some(class) = class {
+            span.record("error.type", class);
+        }
+        self.0.listeners.tell(&Event::Answered {
+            market: call.market,
+            host: call.url.host_str().unwrap_or_default().to_owned(),
+            status: attempt.status,
+            class,
+            took,
+        });
     }
 
     /// Lets the whole pool feel what one of its requests was told: the next attempt of a throttled request, too, waits

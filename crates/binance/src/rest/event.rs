@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kline::{Market, Millis};
 
-/// Something that holds a request up.
+/// Something that happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The weight of this minute is spent, told once for the whole pool; requests go on at `until` (exchange's clock).
@@ -40,6 +40,19 @@ pub enum Event {
         /// Its class, as [`FetchError::class`](crate::FetchError::class).
         class: &'static str,
     },
+    /// An attempt ended, well or not: for measuring, not for telling.
+    Answered {
+        /// The market asked.
+        market: Market,
+        /// Host that was asked.
+        host: String,
+        /// HTTP status, when there was an answer.
+        status: Option<u16>,
+        /// Class of the failure, as [`FetchError::class`](crate::FetchError::class).
+        class: Option<&'static str>,
+        /// From sending the request to the end of the attempt.
+        took: Duration,
+    },
 }
 
 impl fmt::Display for Event {
@@ -57,6 +70,10 @@ impl fmt::Display for Event {
             }
             Self::Retrying { attempt, wait, why, .. } => {
                 write!(f, "{why}; attempt {} in {:.1} s", attempt + 1, wait.as_secs_f32())
+            }
+            Self::Answered { host, status, took, .. } => {
+                let status = status.map_or("no answer".to_owned(), |status| format!("HTTP {status}"));
+                write!(f, "{host}: {status} after {:.3} s", took.as_secs_f32())
             }
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct Answer<'a> {
 pub(super) struct Attempt<T> {
     pub(super) result: Result<T, FetchError>,
     pub(super) reported: Option<u32>,
+    /// HTTP status, when there was an answer.
+    pub(super) status: Option<u16>,
     /// Time to the first byte of the answer.
     pub(super) took: Option<Duration>,
 }
@@ -71,7 +73,7 @@ impl Http {
     }
 
     pub(super) async fn attempt<D: Decode>(&self, asked: Asked<'_>, clock: &Clock) -> Attempt<D::Out> {
-        let failed = |result| Attempt { result: Err(result), reported: None, took: None };
+        let failed = |result| Attempt { result: Err(result), reported: None, status: None, took: None };
         let client = match self.client(asked.url) {
             Ok(client) => client,
             Err(error) => return failed(error.clone()),
@@ -82,18 +84,19 @@ impl Http {
             Err(error) => return failed(asked.transport(self.timeout, &error)),
         };
         let took = Some(sent.elapsed());
+        let status = response.status().as_u16();
         let reported = used_weight(response.headers());
         if !clock.is_real() {
             // The first answer may be a refusal that says how long to wait: its Date tells what time that is counted from.
             // Whole seconds, rounded down, so the clock still runs behind.
             date(response.headers()).into_iter().for_each(|time| clock.set(time));
         }
-        let result = if response.status().as_u16() == 200 {
+        let result = if status == 200 {
             D::decode(Answer { response, asked, timeout: self.timeout }).await
         } else {
             Err(refusal(&asked, response, clock).await)
         };
-        Attempt { result, reported, took }
+        Attempt { result, reported, status: Some(status), took }
     }
 
     fn client(&self, url: &Url) -> &Result<reqwest::Client, FetchError> {

@@ -41,7 +41,7 @@ async fn a_run_leaves_its_record_and_its_messages_in_the_store() {
     let world = World::new(data, "2024-01-08").await;
     let both = [series(Market::Um, "AUSDT", Interval::M5), series(Market::Um, "BUSDT", Interval::M5)];
     let options = Options {
-        messages: Some(MessageOptions { prefix: "binance.extraction.gap-filler".into() }),
+        messages: Some(MessageOptions::new("binance.extraction.gap-filler")),
         ..fill(&both, "2024-01-01", None)
     };
     world.run(&options).await;
