@@ -9,8 +9,8 @@ use crate::settings::{Settings, Signal, mask_url};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// What was lost, at least in part.
-    pub signal: Signal,
-    /// Where it should have gone, without credentials.
+    pub signals: Vec<Signal>,
+    /// The collector it should have gone to, without credentials.
     pub target: String,
     /// Why.
     pub why: String,
@@ -20,8 +20,21 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} were not delivered to {}: {}", self.signal.as_str(), self.target, self.why)
+        let names: Vec<_> = self.signals.iter().map(|signal| signal.as_str()).collect();
+        write!(f, "{} were not delivered to {}: {}", names.join(", "), self.target, self.why)
     }
+}
+
+/// Joins problems that have the same cause: a collector that is away is one problem and not three.
+pub(crate) fn joined(problems: impl IntoIterator<Item = Problem>) -> Vec<Problem> {
+    let mut joined: Vec<Problem> = Vec::new();
+    for problem in problems {
+        match joined.iter_mut().find(|known| known.target == problem.target && known.why == problem.why) {
+            Some(known) => known.signals.extend(problem.signals),
+            None => joined.push(problem),
+        }
+    }
+    joined
 }
 
 /// What happened to the exports of one signal.
@@ -79,13 +92,24 @@ impl Health {
             (None, true) => "the collector did not answer in time".to_owned(),
             (None, false) => return None,
         };
-        let target = settings.target(signal).map(|target| mask_url(&target.url)).unwrap_or_default();
+        let why = plain(&why);
+        let url = settings.target(signal).map(|target| mask_url(&target.url)).unwrap_or_default();
+        let target = url.trim_end_matches(&format!("/v1/{}", signal.as_str())).to_owned();
         let hint = hint(&why, settings.in_cluster);
-        Some(Problem { signal, target, why, hint })
+        Some(Problem { signals: vec![signal], target, why, hint })
     }
 }
 
-/// The end of a chain of errors, with what it is the end of where that adds something.
+/// An exporter's words without the names of its types and without what it says twice.
+fn plain(why: &str) -> String {
+    let why = why.strip_prefix("Operation failed: ").unwrap_or(why);
+    let why = why.split_once("gRPC code: ").map_or(why, |(_, rest)| rest);
+    let mut parts: Vec<&str> = why.split(": ").collect();
+    parts.dedup();
+    parts.join(": ")
+}
+
+/// The end of a chain of errors: the cause.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut current = error;
     while let Some(next) = current.source() {
@@ -144,6 +168,24 @@ mod tests {
         let problem = health.problem(Signal::Logs, &Settings::default(), true).unwrap();
         assert_eq!(problem.why, "connection refused");
         assert!(problem.hint.unwrap().contains("4318"));
+    }
+
+    #[test]
+    fn one_cause_is_one_problem() {
+        let settings = Settings::from_env(|name| {
+            (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "http://joe:pw@c:4318".to_owned())
+        });
+        let of = |signal| {
+            let health = Health::new(Vec::new());
+            health.failed(
+                "Operation failed: TonicTracesClient export failed with gRPC code: Unavailable: dns: dns: no",
+            );
+            health.problem(signal, &settings, false)
+        };
+        let problems = joined(Signal::ALL.into_iter().filter_map(of));
+        assert_eq!(problems.len(), 1);
+        let told = "traces, metrics, logs were not delivered to http://c:4318: Unavailable: dns: no";
+        assert_eq!(problems[0].to_string(), told);
     }
 
     #[test]

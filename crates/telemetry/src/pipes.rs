@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracerProvider};
 use tokio::runtime::Runtime;
 
 use crate::exporters;
-use crate::health::{Health, Problem};
+use crate::health::{Health, Problem, joined};
 use crate::settings::{Protocol, Sampler, Settings, Signal, Target};
 
 /// Combinations of attributes kept per metric: 600 symbols in all intervals.
@@ -101,7 +101,7 @@ impl Pipes {
         let problem = |(signal, health): &(Signal, Arc<Health>)| {
             health.problem(*signal, settings, !sent.contains(signal))
         };
-        waiting.iter().filter_map(problem).collect()
+        joined(waiting.iter().filter_map(problem))
     }
 }
 

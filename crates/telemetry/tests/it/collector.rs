@@ -21,8 +21,12 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
-use tokio::net::TcpListener;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
@@ -75,6 +79,22 @@ impl Collector {
         })
     }
 
+    /// A collector that speaks HTTP, encrypted.
+    pub fn https(certificate: &str, key: &str) -> Self {
+        let chain =
+            CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        Self::start(|listener, got| async move {
+            let listener = TlsListener { listener, tls: TlsAcceptor::from(Arc::new(config)) };
+            let app = axum::Router::new().fallback(receive).with_state((got, StatusCode::OK));
+            axum::serve(listener, app).await.unwrap();
+        })
+    }
+
     /// A collector that speaks gRPC, encrypted if there is an identity.
     pub fn grpc(identity: Option<Identity>) -> Self {
         Self::start(|listener, got| async move {
@@ -101,6 +121,36 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         runtime.spawn(serve(listener, Arc::clone(&got)));
         Self { _runtime: runtime, address, got }
+    }
+}
+
+/// A certificate for `localhost` and its key, as PEM.
+pub fn certificate() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+struct TlsListener {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

@@ -4,11 +4,10 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point;
-use rcgen::{CertificateParams, KeyPair};
 use telemetry::names::{self, Kind, METRICS};
 use tonic::transport::Identity;
 
-use crate::collector::{Collector, Got};
+use crate::collector::{Collector, Got, certificate};
 use crate::process::{Ran, run};
 
 const IDENTITY: [(&str, &str); 3] =
@@ -140,14 +139,25 @@ fn a_short_process_loses_nothing_over_grpc() {
 }
 
 #[test]
-fn grpc_is_encrypted_with_a_custom_authority_and_compressed() {
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+fn http_is_encrypted_with_a_custom_authority() {
+    let (certificate, key) = certificate();
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.pem");
-    std::fs::write(&ca, certificate.pem()).unwrap();
-    let collector = Collector::grpc(Some(Identity::from_pem(certificate.pem(), key.serialize_pem())));
+    std::fs::write(&ca, &certificate).unwrap();
+    let collector = Collector::https(&certificate, &key);
+    let url = format!("https://localhost:{}", collector.port());
+    let ca = ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.to_str().unwrap());
+    let ran = report_to(&collector, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url), ca]);
+    is_complete(&collector.got.lock().unwrap(), &ran);
+}
+
+#[test]
+fn grpc_is_encrypted_with_a_custom_authority_and_compressed() {
+    let (certificate, key) = certificate();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, &certificate).unwrap();
+    let collector = Collector::grpc(Some(Identity::from_pem(certificate, key)));
     let url = format!("https://localhost:{}", collector.port());
     let ran = report_to(
         &collector,
