@@ -272,7 +272,7 @@ impl Finding {
         format!("{hash:016x}")
     }
 
-    /// Takes in another finding of the same cause.
+    /// Takes in another finding of the same cause. Its remarks are about the same cause and are not repeated.
     pub(crate) fn merge(&mut self, other: Self) {
         for object in other.objects {
             let known = |known: &ObjectId| {
@@ -288,11 +288,6 @@ impl Finding {
             match known {
                 Some(known) => known.need.confidence = known.need.confidence.max(need.need.confidence),
                 None => self.needs.push(need),
-            }
-        }
-        for note in other.notes {
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
             }
         }
         self.confidence = self.confidence.max(other.confidence);

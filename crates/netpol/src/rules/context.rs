@@ -293,6 +293,19 @@ impl<'a> Check<'a> {
         names
     }
 
+    /// Whether the input has any workload in this namespace: without one, what selects nothing there cannot be judged.
+    pub(crate) fn is_inhabited(&self, namespace: &str) -> bool {
+        self.input.workloads.iter().any(|workload| self.namespace(&workload.meta) == namespace)
+    }
+
+    /// Whether an object of a kind that is not looked into carries the labels: an operator will make pods from it.
+    pub(crate) fn is_made_by_operator(&self, selector: &LabelSelector, namespace: &str) -> bool {
+        !selector.is_empty()
+            && self.input.others.iter().any(|other| {
+                self.namespace(&other.meta) == namespace && selector.matches(&other.meta.labels) == Tri::Yes
+            })
+    }
+
     /// Whether a selector matches a namespace. Without a Namespace object its labels are not known, but for its name.
     pub(crate) fn namespace_matches(&self, selector: &LabelSelector, name: &str) -> Tri {
         let text = |value: &str| Text { value: value.to_owned(), span: Span::default() };

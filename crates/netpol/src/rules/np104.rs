@@ -38,33 +38,42 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             // NP109 and NP105 say more.
             continue;
         }
-        let span =
-            policy.pod_selector.requirements().next().map_or(policy.pod_selector.span, |first| first.span());
-        let mut finding = Finding::new(
+        if check.is_made_by_operator(&policy.pod_selector, namespace) {
+            continue;
+        }
+        let selector = &policy.pod_selector;
+        let span = selector.requirements().next().map_or(selector.span, |first| first.span());
+        let finding = Finding::new(
             check.object(&policy.meta),
             format!("policy {} selects no workload", policy.meta.name),
         )
         .at(span)
         .cause("selects-nothing", "no pod has the labels of spec.podSelector", Some(span));
-        finding = match near {
+        match near {
             Some(near) => {
                 let workload = &check.input.workloads[near.workload];
                 let place = near.comparison.differences.iter().find_map(|off| off.found_span);
-                let text = format!(
-                    "closest workload: {} {} ({{}}): {}",
-                    workload.kind,
-                    workload.meta.name,
-                    near.comparison.describe()
+                let what = near.comparison.describe();
+                let text = format!("closest workload: {} {} ({{}}): {what}", workload.kind, workload.meta.name);
+                sink.emit(
+                    finding
+                        .note_at(text, place.unwrap_or(workload.meta.name.span))
+                        .fix("correct the label that is off, or delete the policy if its workload is gone"),
                 );
-                finding
-                    .note_at(text, place.unwrap_or(workload.meta.name.span))
-                    .fix("correct the label that is off, or delete the policy if its workload is gone")
             }
-            None => finding.fix(
-                "delete the policy if its workload is gone, or add the workload's manifests with --context",
+            None if check.is_inhabited(namespace) => sink.emit(
+                finding
+                    .fix("delete the policy if its workload is gone, or add the workload's manifests with --context")
+                    .group(namespace),
             ),
-        };
-        sink.emit(finding);
+            None => sink.emit_as(
+                Severity::Info,
+                finding
+                    .note(format!("the input has no workload in namespace {namespace}"))
+                    .fix("add the manifests of the workloads with --context")
+                    .group(namespace),
+            ),
+        }
     }
 }
 

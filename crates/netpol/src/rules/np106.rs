@@ -28,7 +28,11 @@ ingress:
 };
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
-    for (_, policy) in check.policies() {
+    for (index, policy) in check.policies() {
+        // A policy that selects nothing is NP104's business.
+        if check.selected[index].is_empty() && !policy.pod_selector.is_empty() {
+            continue;
+        }
         for (direction, number, rule) in check.rules_of(policy) {
             for peer in rule.peers.iter().filter(|peer| !peer.invalid) {
                 if let Some(finding) = peer_finding(check, policy, peer) {
@@ -57,6 +61,16 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
     }
     // `namespaceSelector: {}` looks into namespaces that the input does not describe.
     let everywhere = peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty);
+    // The resolver is NP204's business, and labels that controllers add are on no template.
+    let foreign = |key: &str, values: &[&str]| {
+        values.iter().any(|value| matches!(*value, "kube-dns" | "coredns"))
+            || key.ends_with("-hash")
+            || matches!(key, "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index")
+    };
+    let skip = pods.requirements().any(|one| foreign(one.key(), &one.values().collect::<Vec<_>>()));
+    if skip || namespaces.iter().any(|namespace| check.is_made_by_operator(pods, namespace)) {
+        return None;
+    }
     let mut inhabited = false;
     for (index, workload) in check.input.workloads.iter().enumerate() {
         if namespaces.contains(&check.namespace(&workload.meta)) {
@@ -99,7 +113,7 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
         None => finding
             .fix("correct the selector, remove the peer, or add the workload's manifests with --context"),
     };
-    Some(finding)
+    Some(finding.group(format!("{place} {}", wanted.join(","))))
 }
 
 /// A namespace selector that matches none of the known namespaces and almost one of them.
@@ -113,10 +127,12 @@ fn near_namespace(check: &Check<'_>, policy: &NetworkPolicy, selector: &LabelSel
             return None;
         }
         let comparison = nearmiss::compare(selector, &namespace.meta.labels, &[]);
-        let slips = comparison
-            .differences
-            .iter()
-            .all(|off| off.likeness.is_some_and(|likeness| likeness <= nearmiss::similar::Likeness::Synonym));
+        // Names that every cluster has are no slips of others.
+        let usual = ["kube-system", "kube-public", "default", "monitoring", "ingress-nginx"];
+        let slips = comparison.differences.iter().all(|off| {
+            !usual.contains(&off.wanted.as_str())
+                && off.likeness.is_some_and(|likeness| likeness <= nearmiss::similar::Likeness::Synonym)
+        });
         if slips && !comparison.differences.is_empty() {
             closest = closest.or(Some((namespace, comparison)));
         }

@@ -40,7 +40,10 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         let workload = &check.input.workloads[near.workload];
         let place = policy.meta.namespace.as_ref().map_or(policy.meta.name.span, |namespace| namespace.span);
         let message = format!("policy {} selects nothing in namespace {own}", policy.meta.name);
-        sink.emit(
+        // Without a namespace of its own the policy goes where it is applied, which may well be the right place.
+        let severity = if policy.meta.namespace.is_some() { RULE.severity } else { Severity::Info };
+        sink.emit_as(
+            severity,
             Finding::new(check.object(&policy.meta), message)
                 .at(place)
                 .note_at(

@@ -51,6 +51,11 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             // NP101 has the evidence.
             continue;
         }
+        let policies = selecting.iter().filter_map(|(policy, _)| check.network_policy(*policy));
+        if policies.into_iter().any(|policy| super::np204::dns_place(policy).is_some()) {
+            // NP204 says why that rule does not reach the resolver.
+            continue;
+        }
         let cause = shared::deny_note(check, id, Direction::Egress);
         let message = format!("{} may reach others, but resolve no name (DNS, 53/UDP)", workload.meta.name);
         let finding = Finding::new(shared::workload_object(check, id, None), message).note(cause.clone());

@@ -39,18 +39,23 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             let policy = check.network_policy(*policy)?;
             Some((policy, udp_place(policy.rules(Direction::Egress))?))
         });
-        let (object, name, span) = match allowing {
-            Some((policy, span)) => (check.object(&policy.meta), &policy.meta.name, span),
-            None => (check.object(&workload.meta), &workload.meta.name, workload.meta.name.span),
+        let (object, subject, span) = match allowing {
+            Some((policy, span)) => {
+                (check.object(&policy.meta), format!("policy {}", policy.meta.name), span)
+            }
+            None => {
+                let name = &workload.meta.name;
+                (check.object(&workload.meta), format!("what selects {name}"), name.span)
+            }
         };
-        let message = format!("{name} allows DNS over UDP and not over TCP");
-        let group = format!("{object}");
+        let message = format!("{subject} allows DNS over UDP and not over TCP");
+        let group = check.namespace(&workload.meta);
         let finding = Finding::new(object, message)
             .at(span)
             .note("truncated answers (large record sets, mongodb+srv) are asked for again over TCP and then fail")
             .fix("add {port: 53, protocol: TCP} beside the UDP entry")
             .group(group);
-        sink.emit(finding.concerns(check.object(&workload.meta)));
+        sink.emit(finding);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::source::Span;
 
 use super::Rule;
 use super::context::{Check, Sink};
-use super::ports;
+use super::{ports, shared};
 
 pub(super) static RULE: Rule = Rule {
     id: "NP204",
@@ -37,9 +37,8 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if workload.pod.host_network || !check.is_isolated(id, Direction::Egress) {
             continue;
         }
-        if check.model.verdict(&Peer::Workload(id), &Target::Dns, Protocol::Udp, 53).verdict
-            == Verdict::Allowed
-        {
+        let answer = check.model.verdict(&Peer::Workload(id), &Target::Dns, Protocol::Udp, 53);
+        if answer.verdict != Verdict::Denied {
             continue;
         }
         let policies = check.selecting(id, Direction::Egress).iter();
@@ -66,15 +65,21 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         let message = format!("the DNS rule of policy {} does not reach the resolver", policy.meta.name);
         let finding = Finding::new(check.object(&policy.meta), message)
             .at(span)
-            .note(format!("under profile {} the resolver is {place}", profile.name))
-            .fix(fix)
-            .group(format!("{} {}", check.namespace(&policy.meta), policy.meta.name));
+            .note(format!("under profile {} the resolver is {place}", profile.name));
+        let side = answer.routes.first().and_then(|route| route.decision.egress.as_ref());
+        let finding = match side.and_then(|side| shared::closest_rule(check, side)) {
+            Some((text, Some(span))) => finding.note_at(text, span),
+            Some((text, None)) => finding.note(text),
+            None => finding,
+        };
+        let finding =
+            finding.fix(fix).group(format!("{} {}", check.namespace(&policy.meta), policy.meta.name));
         sink.emit(finding.concerns(check.object(&workload.meta)));
     }
 }
 
 /// The place of an entry for DNS.
-fn dns_place(policy: &NetworkPolicy) -> Option<Span> {
+pub(super) fn dns_place(policy: &NetworkPolicy) -> Option<Span> {
     let entries = policy.rules(Direction::Egress).iter().flat_map(|rule| ports::single(rule));
     entries.into_iter().find(|(_, port, _)| matches!(port, 53 | 5353)).map(|(.., span)| span)
 }

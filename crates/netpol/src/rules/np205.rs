@@ -38,7 +38,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
                 Finding::new(check.object(&policy.meta), message)
                     .at(span)
                     .fix("allow 53 to the cluster's resolver alone")
-                    .group(format!("{} {}", check.namespace(&policy.meta), policy.meta.name)),
+                    .group(check.namespace(&policy.meta)),
             );
         }
     }

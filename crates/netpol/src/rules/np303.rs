@@ -40,7 +40,8 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
                 let mut finding = Finding::new(check.object(&policy.meta), message)
                     .at(span)
                     .note(format!("{direction} rule {number} has no effect"))
-                    .fix(fix);
+                    .fix(fix)
+                    .group(format!("{} {port}/{protocol} {also}", check.namespace(&policy.meta)));
                 if !also {
                     finding = finding.note(format!("the policy has no rule for {port}/{right}"));
                 }

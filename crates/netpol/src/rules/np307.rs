@@ -2,6 +2,7 @@
 
 use crate::findings::{Finding, Severity};
 use crate::model::{Peer, PodNamespace, PodShape, PolicyRef, WorkloadId};
+use crate::needs::Target;
 use crate::object::{Direction, PortRef, Service, ServicePort};
 
 use super::Rule;
@@ -63,7 +64,7 @@ fn callers(check: &Check<'_>, sink: &mut Sink<'_>) {
             let mut finding = Finding::new(check.object(&workload.meta), message)
                 .at(evidence.map_or(workload.meta.name.span, |evidence| evidence.span))
                 .note(format!(
-                    "egress of {} allows it; {receiver} is isolated for ingress by {}",
+                    "egress of {} allows it; isolated for ingress at the other end by {}",
                     workload.meta.name,
                     shared::and_list(&policies)
                 ));
@@ -77,7 +78,10 @@ fn callers(check: &Check<'_>, sink: &mut Sink<'_>) {
                 "allow ingress on {}/{} at {receiver} from pods of {}",
                 route.port, need.protocol, workload.meta.name
             );
-            let severity = if need.confidence.is_strong() { Severity::Error } else { Severity::Warning };
+            // Pods that no manifest of the input defines may have policies that are not in the input either.
+            let sure = need.confidence.is_strong()
+                && !matches!(need.target, Target::ClusterName { .. } | Target::Hidden);
+            let severity = if sure { Severity::Error } else { Severity::Warning };
             let group = format!("{} {receiver} {}", check.namespace(&workload.meta), need.label());
             sink.emit_as(severity, finding.fix(fix).group(group));
         }

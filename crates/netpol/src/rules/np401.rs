@@ -57,6 +57,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             sink.emit(
                 Finding::new(check.object(&policy.meta), message)
                     .at(span)
+                    .group(format!("{} {} {verb}", check.namespace(&policy.meta), open.join(", ")))
                     .fix("name the namespace (and pods) or the address range of each service"),
             );
         }

@@ -76,6 +76,7 @@ fn excepts_metadata(rule: &crate::object::PolicyRule) -> bool {
 fn finding(check: &Check<'_>, policy: &NetworkPolicy, span: Span, message: String, text: &str) -> Finding {
     Finding::new(check.object(&policy.meta), message)
         .at(span)
+        .group(format!("{} {text}", check.namespace(&policy.meta)))
         .note(text)
         .fix("add except: [169.254.169.254/32, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16] to the ipBlock")
 }

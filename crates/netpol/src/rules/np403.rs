@@ -35,17 +35,22 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
                 Direction::Egress => "to",
             };
             let name = &policy.meta.name;
-            let message = match (rule.peers.is_empty(), rule.ports.is_empty(), rule.peers_written_empty) {
-                (true, true, _) => format!("policy {name} allows all {direction}"),
-                (true, false, true) => {
-                    format!("policy {name} has an empty {field}, which means everyone and not nobody")
-                }
-                _ => continue,
-            };
+            // Whoever calls it so means it.
+            let means_it = name.value.contains("allow-all") || name.value.contains("allow-any");
+            let (message, kind) =
+                match (rule.peers.is_empty(), rule.ports.is_empty(), rule.peers_written_empty) {
+                    (true, true, _) if !means_it => (format!("policy {name} allows all {direction}"), "all"),
+                    (true, false, true) => (
+                        format!("policy {name} has an empty {field}, which means everyone and not nobody"),
+                        "empty",
+                    ),
+                    _ => continue,
+                };
             sink.emit(
                 Finding::new(check.object(&policy.meta), message)
                     .at(rule.span)
                     .note(format!("{direction} rule {number}"))
+                    .group(format!("{} {direction} {kind}", check.namespace(&policy.meta)))
                     .fix("name peers and ports; for \"nothing\" leave the rule out"),
             );
         }

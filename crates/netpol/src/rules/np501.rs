@@ -30,10 +30,18 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for problem in check.input.problems.iter() {
         let schema =
             matches!(problem.kind, ProblemKind::WrongType | ProblemKind::UnknownField | ProblemKind::Invalid);
-        if schema && !problem.object.is_empty() {
+        if schema && !problem.object.is_empty() && !is_local(&problem.object) {
             sink.emit(Finding::new(object(problem), problem.message.clone()).at(problem.span));
         }
     }
+}
+
+/// Files of tools that look like objects and are never sent to a cluster.
+fn is_local(object: &str) -> bool {
+    matches!(
+        object.split(' ').next(),
+        Some("Kustomization" | "Component" | "Config" | "Cluster" | "Skaffold")
+    )
 }
 
 /// The object of a problem, from `Kind namespace/name`.

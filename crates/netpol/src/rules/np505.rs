@@ -62,12 +62,10 @@ fn copies_finding(
     grants: &Grants,
     copies: &[&(&NetworkPolicy, Grants)],
 ) -> Finding {
-    let names: Vec<String> = copies.iter().map(|(policy, _)| policy.meta.name.value.clone()).collect();
-    let message = format!(
-        "policy {} and {} are copies of one list of {direction} rules",
-        first.meta.name,
-        super::shared::and_list(&names)
-    );
+    let mut names = vec![first.meta.name.value.clone()];
+    names.extend(copies.iter().map(|(policy, _)| policy.meta.name.value.clone()));
+    let message =
+        format!("policies {} are copies of one list of {direction} rules", super::shared::and_list(&names));
     let mut finding = Finding::new(check.object(&first.meta), message);
     let mut same = true;
     for (other, theirs) in copies {

@@ -80,8 +80,18 @@ fn service(check: &Check<'_>, service: &Service, sink: &mut Sink<'_>) {
     let span = selector.pairs.first().map_or(selector.span, |pair| pair.key.span);
     let as_selector =
         LabelSelector { match_labels: selector.clone(), span: selector.span, ..LabelSelector::default() };
-    let finding = Finding::new(check.object(&service.meta), message).at(span);
-    sink.emit(with_closest(check, finding, &as_selector, namespace));
+    if check.is_made_by_operator(&as_selector, namespace) {
+        return;
+    }
+    let mut finding = Finding::new(check.object(&service.meta), message).at(span);
+    if let Some(scrape) =
+        service.meta.annotations.get("prometheus.io/scrape").filter(|pair| pair.value.value == "true")
+    {
+        finding =
+            finding.note_at("it asks to be scraped ({}), and there is nothing to scrape", scrape.key.span);
+    }
+    let severity = if check.is_inhabited(namespace) { RULE.severity } else { Severity::Info };
+    sink.emit_as(severity, with_closest(check, finding, &as_selector, namespace));
 }
 
 fn with_closest(check: &Check<'_>, finding: Finding, selector: &LabelSelector, namespace: &str) -> Finding {
@@ -131,7 +141,8 @@ fn ingress(check: &Check<'_>, ingress: &Ingress, sink: &mut Sink<'_>) {
                     .selector
                     .as_ref()
                     .is_some_and(|selector| !selector.is_empty() && !selector.incomplete);
-                if selects && !service.meta.templated && backends(check, service).is_empty() {
+                let known = check.is_inhabited(namespace);
+                if known && selects && !service.meta.templated && backends(check, service).is_empty() {
                     (
                         format!(
                             "{} {} leads to Service {name}, which has no endpoints",

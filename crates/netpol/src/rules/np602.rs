@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::findings::{Finding, Severity};
+use crate::nearmiss::similar::{self, Likeness};
 use crate::object::{Container, EnvValue, KeyRef};
 use crate::source::Span;
 
@@ -72,21 +73,58 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             }
         }
     }
-    for ((kind, _, name), (keys, span, id)) in &outside {
-        let workload = &check.input.workloads[*id];
-        let list: Vec<&str> = keys.keys().copied().collect();
-        let message = format!("{kind} {name} is not in the input: {} keys of it are unknown", list.len());
-        sink.emit_as(
-            Severity::Info,
-            Finding::new(check.object(&workload.meta), message)
-                .at(*span)
-                .note(format!("taken from it: {}", list.join(", ")))
-                .fix("add it with --context; of a Secret the keys are enough"),
-        );
-    }
+    not_in_input(check, &outside, sink);
     for ((kind, _, name), keys) in &spellings {
         odd_spelling(check, kind, name, keys, sink);
     }
+}
+
+/// One note per namespace and kind; a name that is almost one of the input's is a warning of its own.
+fn not_in_input(check: &Check<'_>, outside: &Outside<'_>, sink: &mut Sink<'_>) {
+    let mut groups: BTreeMap<(&str, &str), Vec<(&str, Vec<&str>, Span, usize)>> = BTreeMap::new();
+    for ((kind, namespace, name), (keys, span, id)) in outside {
+        let keys: Vec<&str> = keys.keys().copied().collect();
+        if let Some(close) = similar_name(check, kind, namespace, name) {
+            let workload = &check.input.workloads[*id];
+            let message =
+                format!("{} takes variables from {kind} {name}, which does not exist", workload.meta.name);
+            sink.emit(
+                Finding::new(check.object(&workload.meta), message)
+                    .at(*span)
+                    .note(format!("closest: {kind} {close}"))
+                    .fix("correct the name"),
+            );
+        } else {
+            groups.entry((kind, namespace)).or_default().push((name, keys, *span, *id));
+        }
+    }
+    for ((kind, _), list) in groups {
+        let Some((_, _, span, id)) = list.first() else { continue };
+        let names: Vec<&str> = list.iter().map(|(name, ..)| *name).collect();
+        let plural = if names.len() == 1 {
+            format!("{kind} {} is", names.join(""))
+        } else {
+            format!("{kind}s {} are", names.join(", "))
+        };
+        let message = format!("{plural} not in the input: what the keys hold is unknown");
+        let mut finding = Finding::new(check.object(&check.input.workloads[*id].meta), message).at(*span);
+        for (name, keys, ..) in &list {
+            finding = finding.note(format!("taken from {name}: {}", keys.join(", ")));
+        }
+        sink.emit_as(Severity::Info, finding.fix("add them with --context; of a Secret the keys are enough"));
+    }
+}
+
+/// An object of the input with almost this name.
+fn similar_name<'c>(check: &Check<'c>, kind: &str, namespace: &str, name: &str) -> Option<&'c str> {
+    let close =
+        |other: &&str| similar::values(name, other).is_some_and(|likeness| likeness <= Likeness::Typo);
+    if kind == "Secret" {
+        let secrets = check.input.secrets.iter().filter(|secret| check.namespace(&secret.meta) == namespace);
+        return secrets.map(|secret| secret.meta.name.value.as_str()).find(close);
+    }
+    let maps = check.input.config_maps.iter().filter(|map| check.namespace(&map.meta) == namespace);
+    maps.map(|map| map.meta.name.value.as_str()).find(close)
 }
 
 fn references(container: &Container) -> impl Iterator<Item = (&'static str, &KeyRef)> {

@@ -97,6 +97,11 @@ fn inside(check: &Check<'_>, family: &[&Workload], sink: &mut Sink<'_>) {
     sources(check, family, &all, &keys, sink);
 }
 
+/// Families differ in their database on purpose.
+fn is_database(key: &str) -> bool {
+    ["MYSQL", "MARIADB", "MONGO", "POSTGRES", "PG"].iter().any(|word| key.starts_with(word))
+}
+
 /// One variable from several places.
 fn sources(
     check: &Check<'_>,
@@ -148,7 +153,7 @@ fn between(check: &Check<'_>, families: &[Vec<&Workload>], sink: &mut Sink<'_>) 
             let others = all.len() - family.len();
             let lacking: Vec<&str> = counts
                 .iter()
-                .filter(|(key, count)| !own.contains(*key) && **count * 3 >= others * 2)
+                .filter(|(key, count)| !own.contains(*key) && **count * 3 >= others * 2 && !is_database(key))
                 .map(|(key, _)| *key)
                 .collect();
             if lacking.is_empty() {

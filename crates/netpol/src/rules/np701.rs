@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::findings::{Finding, Severity};
 use crate::model::{Reason, Verdict};
+use crate::needs::{Judged, Need};
 use crate::object::Direction;
 
 use super::Rule;
@@ -30,36 +31,49 @@ env:
 };
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
-    for (id, workload) in check.workloads() {
+    for (id, _) in check.workloads() {
         if !check.is_isolated(id, Direction::Egress) || check.needs[id].only_declared {
             continue;
         }
         hosts(check, id, sink);
-        for (need, judged) in check.needs[id].needs.iter().zip(&check.judged[id]) {
-            if judged.verdict != Verdict::Unknown {
-                continue;
-            }
-            let side = judged.decision().and_then(|decision| {
-                let sides = [&decision.egress, &decision.ingress];
-                sides.into_iter().flatten().min_by_key(|side| side.verdict)
-            });
-            let why = match side.map(|side| side.reason) {
-                Some(Reason::HostNetwork) => "what policies do for hostNetwork pods is not defined",
-                Some(Reason::SomeAddresses) => {
-                    "only some of the addresses that the name may have are allowed"
-                }
-                Some(Reason::Open) => "labels or addresses of the other end are not in the input",
-                _ => "where it leads is not in the input, and the policies allow some places and not others",
-            };
-            let message = format!("whether {} can reach {} is open: {why}", workload.meta.name, need.label());
-            let mut finding = Finding::new(check.object(&workload.meta), message)
-                .at(need.evidence.first().map_or(workload.meta.name.span, |evidence| evidence.span))
-                .fix("add what is missing with --context, or declare the need with its host")
-                .group(format!("{} {} {why}", check.namespace(&workload.meta), need.label()));
-            finding.confidence = Some(need.confidence);
-            finding.needs = vec![shared::need_ref(need, Verdict::Unknown, true)];
-            sink.emit(finding);
+        open(check, id, sink);
+    }
+}
+
+/// Needs whose verdict is open, one note per workload and reason.
+fn open(check: &Check<'_>, id: usize, sink: &mut Sink<'_>) {
+    let workload = &check.input.workloads[id];
+    let mut reasons: BTreeMap<&'static str, Vec<&Need>> = BTreeMap::new();
+    for (need, judged) in check.needs[id].needs.iter().zip(&check.judged[id]) {
+        if judged.verdict == Verdict::Unknown {
+            reasons.entry(reason(judged)).or_default().push(need);
         }
+    }
+    for (why, needs) in reasons {
+        let labels: Vec<String> = needs.iter().map(|need| need.label()).collect();
+        let labels = shared::and_list(&labels);
+        let message = format!("whether {} can reach {labels} is open: {why}", workload.meta.name);
+        let evidence = needs.first().and_then(|need| need.evidence.first());
+        let mut finding = Finding::new(check.object(&workload.meta), message)
+            .at(evidence.map_or(workload.meta.name.span, |evidence| evidence.span))
+            .fix("add what is missing with --context, or declare the need with its host")
+            .group(format!("{} {labels} {why}", check.namespace(&workload.meta)));
+        finding.confidence = needs.iter().map(|need| need.confidence).max();
+        finding.needs = needs.iter().map(|need| shared::need_ref(need, Verdict::Unknown, true)).collect();
+        sink.emit(finding);
+    }
+}
+
+fn reason(judged: &Judged) -> &'static str {
+    let side = judged.decision().and_then(|decision| {
+        let sides = [&decision.egress, &decision.ingress];
+        sides.into_iter().flatten().min_by_key(|side| side.verdict)
+    });
+    match side.map(|side| side.reason) {
+        Some(Reason::HostNetwork) => "what policies do for hostNetwork pods is not defined",
+        Some(Reason::SomeAddresses) => "only some of the addresses that the name may have are allowed",
+        Some(Reason::Open) => "labels or addresses of the other end are not in the input",
+        _ => "where it leads is not in the input, and the policies allow some places and not others",
     }
 }
 
@@ -76,7 +90,12 @@ fn hosts(check: &Check<'_>, id: usize, sink: &mut Sink<'_>) {
         first = first.or(Some(unknown.span));
     }
     let Some(span) = first else { return };
-    let keys: Vec<&str> = reasons.values().flatten().copied().collect();
+    let mut keys: Vec<&str> = Vec::new();
+    for key in reasons.values().flatten() {
+        if !keys.contains(key) {
+            keys.push(key);
+        }
+    }
     let message = format!("where {} connects to is not fully known: {}", workload.meta.name, keys.join(", "));
     let mut finding = Finding::new(check.object(&workload.meta), message).at(span);
     for (reason, keys) in &reasons {

@@ -4,7 +4,7 @@ use crate::findings::{Finding, NeedRef, ObjectId};
 use crate::model::{Miss, Note, PolicyRef, Reason, RuleOutcome, SideDecision, Unmet, Verdict, WorkloadId};
 use crate::nearmiss::{self, NearPolicy, similar};
 use crate::needs::{Need, Target};
-use crate::object::{Direction, Labels, Operator, Protocol, Tri};
+use crate::object::{Direction, Label, Labels, Operator, Protocol, Tri};
 use crate::source::Span;
 
 use super::context::Check;
@@ -105,10 +105,17 @@ pub(crate) fn workload_object(
         })
     {
         object.span = span;
-    } else if let Some(last) = labels.pairs.last() {
-        object.span = last.key.span;
+    } else if let Some(pair) = telling(labels) {
+        object.span = pair.key.span;
     }
     object
+}
+
+/// The label that says most about what the pods are.
+fn telling(labels: &Labels) -> Option<&Label> {
+    let keys =
+        ["app.kubernetes.io/component", "component", "app.kubernetes.io/name", "app", "k8s-app", "name"];
+    keys.iter().find_map(|key| labels.get(key)).or(labels.pairs.first())
 }
 
 /// The policy that was probably meant for a workload: it allows something in this direction, and almost selects it.
@@ -172,11 +179,9 @@ pub(crate) fn deny_note(check: &Check<'_>, workload: WorkloadId, direction: Dire
             if count == 1 { "denies" } else { "deny" },
         ),
         (0, _) => {
-            format!(
-                "{} {} select this pod for {direction}, and no rule allows this",
-                verb(&allowing),
-                names(&allowing)
-            )
+            let selects = if allowing.len() == 1 { "selects" } else { "select" };
+            let (policies, names) = (verb(&allowing), names(&allowing));
+            format!("{policies} {names} {selects} this pod for {direction}, and no rule allows this")
         }
         _ => format!(
             "{} {} denies all {direction} of this pod, and no rule of {} allows this{assumed}",
@@ -309,8 +314,7 @@ fn policy_word(labels: &Labels, name: &str, near: Option<&NearPolicy>) -> String
     if let Some((found, wanted)) = off.and_then(|off| Some((off.found.as_ref()?, &off.wanted))) {
         return similar::distinguishing(found, wanted);
     }
-    let keys = ["app.kubernetes.io/component", "component", "app.kubernetes.io/name", "app"];
-    let value = keys.iter().find_map(|key| labels.value(key)).filter(|value| !value.contains('{'));
+    let value = telling(labels).map(|pair| pair.value.value.as_str()).filter(|value| !value.contains('{'));
     value.unwrap_or(name).to_owned()
 }
 
