@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use netpol::needs::{self, NeedsFile, WorkloadNeeds};
-use netpol::{Input, Model, Options, ProblemKind};
+use netpol::{Input, Model, Options, ProblemKind, SourceFile};
 
 use crate::args::WorldArgs;
 use crate::commands::Exit;
@@ -20,6 +20,8 @@ pub struct World {
     /// Profile, default namespace, assumptions.
     pub options: Options,
     needs_file: NeedsFile,
+    /// Number of manifests; a needs file comes after them.
+    manifests: usize,
 }
 
 impl World {
@@ -27,11 +29,18 @@ impl World {
     pub fn load(paths: &[PathBuf], args: &WorldArgs, io: &mut Io) -> Result<Self, Failure> {
         let loaded = load::load_paths(paths, args)?;
         let mut input = loaded.input;
+        let manifests = input.files.len();
         let needs_file = loaded.needs.map(|source| NeedsFile::read(source, &mut input)).unwrap_or_default();
         for problem in &input.problems {
             writeln!(io.err, "{}: {}", input.locate(problem.span), problem.message)?;
         }
-        Ok(Self { input, checked_files: loaded.checked_files, options: args.options(), needs_file })
+        Ok(Self {
+            input,
+            checked_files: loaded.checked_files,
+            options: args.options(),
+            needs_file,
+            manifests,
+        })
     }
 
     /// The input, ready for questions.
@@ -42,6 +51,16 @@ impl World {
     /// Needs of all workloads, by their index.
     pub fn needs(&self) -> Vec<WorkloadNeeds> {
         needs::derive(&self.input, &self.options.default_namespace, &self.needs_file)
+    }
+
+    /// The manifests as texts, context included.
+    pub fn manifests(&self) -> &[SourceFile] {
+        self.input.files.get(..self.manifests).unwrap_or_default()
+    }
+
+    /// Declared needs.
+    pub fn needs_file(&self) -> &NeedsFile {
+        &self.needs_file
     }
 
     /// How the command ends when it would end with `exit`: a document that could not be read might have changed a good
