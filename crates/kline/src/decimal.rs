@@ -35,9 +35,61 @@ impl Decimal {
     /// # Errors
     /// [`DecimalError::Syntax`] or [`DecimalError::TooLong`]; nothing is ever rounded or clamped.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
-        let syntax = || DecimalError::Syntax(shown(text));
-        let too_long = || DecimalError::TooLong(shown(text));
-        let bytes = text.as_bytes();
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// As [`parse`](Self::parse), from bytes that may be anything: a field of a file.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    #[inline]
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, DecimalError> {
+        match Self::parse_short(bytes) {
+            Some(value) => Ok(value),
+            None => Self::parse_long(bytes),
+        }
+    }
+
+    /// Nearly every number there is: at most 19 digits, so that 64 bits hold them. `None` for all others, right or wrong.
+    #[inline]
+    fn parse_short(bytes: &[u8]) -> Option<Self> {
+        const MOST: usize = 19;
+        let (negative, digits) = match bytes {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, bytes),
+        };
+        if digits.len() > MOST + 1 {
+            return None;
+        }
+        let mut mantissa = 0u64;
+        let mut point = None;
+        for (i, &byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                // 20 digits may wrap around here; the length below tells.
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            } else if byte == b'.' && point.is_none() {
+                point = Some(i);
+            } else {
+                return None;
+            }
+        }
+        let (whole, scale) = match point {
+            Some(at) => (at, digits.len() - at - 1),
+            None => (digits.len(), 0),
+        };
+        let fits = whole > 0 && whole + scale <= MOST && scale <= Self::MAX_SCALE as usize;
+        if !fits || (point.is_some() && scale == 0) {
+            return None;
+        }
+        let (low, high) = ((mantissa & u64::from(u32::MAX)) as u32, (mantissa >> 32) as u32);
+        let negative = negative && mantissa != 0;
+        Some(Self(rust_decimal::Decimal::from_parts(low, high, 0, negative, scale as u32)))
+    }
+
+    fn parse_long(bytes: &[u8]) -> Result<Self, DecimalError> {
+        let syntax = || DecimalError::Syntax(shown(bytes));
+        let too_long = || DecimalError::TooLong(shown(bytes));
         let (negative, digits) = match bytes {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, bytes),
@@ -117,10 +169,11 @@ impl Decimal {
 }
 
 /// A bad text as an error shows it: cut, so that a broken megabyte stays out of the log.
-fn shown(text: &str) -> String {
+fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 60;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(8 * MOST)]);
     if text.chars().count() <= MOST {
-        text.to_owned()
+        text.into_owned()
     } else {
         text.chars().take(MOST).collect::<String>() + "…"
     }
@@ -198,6 +251,17 @@ mod tests {
         fn printing_and_reading_is_the_identity(int in 0u64..=999_999_999_999_999_999, frac in 0u32..100_000_000, negative: bool) {
             let text = format!("{}{int}.{frac:08}", if negative && (int, frac) != (0, 0) { "-" } else { "" });
             prop_assert_eq!(Decimal::parse(&text).unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn the_quick_way_and_the_long_way_agree(text in "-?[0-9]{0,22}(\\.[0-9]{0,16})?") {
+            let long = Decimal::parse_long(text.as_bytes());
+            if let Some(short) = Decimal::parse_short(text.as_bytes()) {
+                let long = long.as_ref().unwrap();
+                prop_assert_eq!((short.mantissa(), short.scale(), short.is_negative()), (long.mantissa(), long.scale(), long.is_negative()));
+                prop_assert_eq!(short.to_string(), long.to_string());
+            }
+            prop_assert_eq!(Decimal::parse(&text), long);
         }
 
         #[test]
