@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod error;
+mod observe;
 mod settings;
 mod signals;
 mod ui;
@@ -15,7 +16,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
+use crate::commands::Context;
 use crate::error::CliError;
+use crate::settings::Settings;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -36,12 +39,29 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    if let Some(done) = commands::without_settings(&cli.command) {
+        return done;
+    }
     // Every TLS client of the process uses ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = Settings::load(&cli.global, commands::flags(&cli.command))?;
+    // Telemetry outlives the runtime: its exporters have threads of their own and flush when all else has ended.
+    let telemetry = observe::start(&settings, &cli.command)?;
+    let context = Context {
+        settings,
+        metrics: telemetry.metrics(),
+        log: telemetry.sink(),
+        bars: !cli.global.no_progress,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { doing: "start the runtime".into(), source })?;
-    runtime.block_on(commands::dispatch(cli))
+    let result = runtime.block_on(commands::dispatch(cli.command, &context));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    for problem in telemetry.shutdown() {
+        ui::note(&format!("warning: telemetry: {problem}"));
+    }
+    result
 }

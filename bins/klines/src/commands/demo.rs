@@ -13,11 +13,11 @@ use kline::{Interval, Market, Millis, RangeSet, Series, SlotRange, Symbol};
 use pipeline::{Job, Options, Report, Since};
 use store::{Chunk, KlineStore, Store};
 
+use super::Context;
 use super::gaps::{Coverage, coverage, draw};
 use super::jobs::{print, wall_clock};
 use crate::args::{DemoArgs, OutputFormat};
 use crate::error::{CliError, exit};
-use crate::settings::Settings;
 use crate::signals::Stop;
 use crate::ui::progress::Progress;
 use crate::ui::{self, Style, grouped, plural};
@@ -55,13 +55,8 @@ const HOLES: [Holes; 2] = [
 ];
 
 /// Tells the story from the holes to the proof.
-pub async fn run(
-    settings: &Settings,
-    args: &DemoArgs,
-    no_progress: bool,
-    stop: &Stop,
-) -> Result<ExitCode, CliError> {
-    let output = settings.output()?;
+pub async fn run(context: &Context, args: &DemoArgs, stop: &Stop) -> Result<ExitCode, CliError> {
+    let output = context.settings.output()?;
     let human = output == OutputFormat::Human;
     let style = Style::stdout();
     let say = |text: String| if human { ui::out(&text) } else { Ok(()) };
@@ -86,7 +81,7 @@ pub async fn run(
     let since = SINCE.date();
     say(format!("   klines fill-gaps --symbols BTCUSDT,ETHUSDT --intervals 5m --since {since}\n\n"))?;
     let options = Options { since: Since::At(SINCE), ..Options::new(Job::FillGaps, series.clone()) };
-    let progress = Progress::new(human && !no_progress);
+    let progress = Progress::new(human && context.bars, &context.log);
     let report = pipeline::run(&store, &client, &options, &progress, wall_clock(), &stop.token).await?;
     print(&report, output)?;
 

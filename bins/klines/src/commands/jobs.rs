@@ -8,37 +8,53 @@ use binance::Client;
 use kline::Millis;
 use pipeline::{Job, MessageOptions, Options, Report, SeriesReport};
 use store::{KlineStore, OpenOptions, Store};
+use tracing::Instrument;
 
+use super::Context;
 use crate::args::{FetchArgs, OutputFormat};
 use crate::error::{CliError, exit};
+use crate::observe::{self, Observed};
 use crate::settings::{Settings, keys};
 use crate::signals::Stop;
 use crate::ui::progress::Progress;
 use crate::ui::table::{Align, render};
 use crate::ui::{self, Style, grouped, plural, span};
 
-/// Runs a job and prints its report.
-pub async fn run(
-    settings: &Settings,
-    job: Job,
-    fetch: &FetchArgs,
-    no_progress: bool,
-    stop: &Stop,
-) -> Result<ExitCode, CliError> {
+/// Runs a job, delivers its messages, and prints its report.
+pub async fn run(context: &Context, job: Job, fetch: &FetchArgs, stop: &Stop) -> Result<ExitCode, CliError> {
+    let settings = &context.settings;
     let output = settings.output()?;
-    let options = options(settings, job, fetch)?;
+    let nats = observe::nats(settings)?;
+    let options = options(settings, job, fetch, nats.is_on())?;
     let store = open(settings, fetch.dry_run).await?;
     let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
-    client.on_event(|event| match event {
-        // Waiting for the next minute is how a long job spends its life.
-        binance::Event::BudgetSpent { .. } => tracing::info!("{event}"),
-        _ => tracing::warn!("{event}"),
-    });
-    let progress = Progress::new(!no_progress);
-    let report = pipeline::run(&store, &client, &options, &progress, wall_clock(), &stop.token).await?;
+    let observed =
+        Observed { progress: Progress::new(context.bars, &context.log), metrics: context.metrics.clone() };
+    observed.watch(&client);
+    let report = pipeline::run(&store, &client, &options, &observed, wall_clock(), &stop.token).await?;
+    observed.finished(&report, &client);
+    if !fetch.dry_run {
+        deliver(&store, &nats, &observed).await;
+    }
     store.close().await?;
     print(&report, output)?;
     Ok(ExitCode::from(stop.exit_code().filter(|_| report.interrupted()).unwrap_or(code_of(&report))))
+}
+
+/// Sends what waits in the outbox. NATS being away is no failure of the run: the messages wait for the next one.
+async fn deliver(store: &Store, nats: &events::NatsSettings, observed: &Observed) {
+    let span = tracing::info_span!("klines.deliver");
+    let delivery = events::deliver_outbox(store, nats).instrument(span).await;
+    if nats.is_on() {
+        observed.metrics.messages(delivery.sent, delivery.left);
+    }
+    if let Some(error) = &delivery.error {
+        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let why = pipeline::error::chain(error);
+        tracing::warn!("{} in the outbox for the next run: {why}{hint}", plural(delivery.left, "message"));
+    } else if delivery.sent > 0 {
+        tracing::info!("{} published to {}", plural(delivery.sent, "message"), nats.names());
+    }
 }
 
 /// Opens the store; for a dry run read-only, and a store that does not exist yet counts as an empty one.
@@ -63,13 +79,15 @@ pub fn wall_clock() -> Millis {
     Millis(i64::try_from(since_epoch.as_millis()).unwrap_or_default())
 }
 
-fn options(settings: &Settings, job: Job, fetch: &FetchArgs) -> Result<Options, CliError> {
+fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> Result<Options, CliError> {
     let prefix = match job {
         Job::Extract => keys::NATS_PREFIX_PRODUCTION,
         Job::FillGaps => keys::NATS_PREFIX_GAP_FILLER,
     };
-    let messages = settings.messages_wanted()?.then(|| MessageOptions {
-        prefix: settings.text(prefix).unwrap_or_default().trim_end_matches('.').to_owned(),
+    let prefix = settings.text(prefix).unwrap_or_default().trim_end_matches('.');
+    let messages = messages.then(|| MessageOptions {
+        traceparent: telemetry::current_traceparent,
+        ..MessageOptions::new(prefix)
     });
     Ok(Options {
         since: settings.since()?,

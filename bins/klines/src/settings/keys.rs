@@ -127,7 +127,11 @@ mod tests {
     fn every_setting_and_every_environment_variable_is_documented() {
         let text = include_str!("../../../../docs/configuration.md");
         for key in ALL {
-            assert!(text.contains(&format!("| `{}` |", key.name)), "{} is not in docs/configuration.md", key.name);
+            assert!(
+                text.contains(&format!("| `{}` |", key.name)),
+                "{} is not in docs/configuration.md",
+                key.name
+            );
             for name in key.env {
                 assert!(text.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
             }

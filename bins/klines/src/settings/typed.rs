@@ -187,14 +187,26 @@ impl Settings {
         })
     }
 
-    /// Whether completion messages are wanted: a NATS URL is set, and `NATS_ENABLED` is not false.
-    pub fn messages_wanted(&self) -> Result<bool, CliError> {
-        let enabled = self.read(keys::NATS_ENABLED, |text| match text.to_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            other => Err(format!("`{other}` is neither true nor false")),
+    /// Filter of log lines; `default` unless one is set.
+    pub fn log_filter(&self, default: &str) -> Result<String, CliError> {
+        let set = self.read(keys::LOG_LEVEL, |text| {
+            // `WARNING` and `CRITICAL` are what other languages call these levels.
+            let text = match text.to_lowercase().as_str() {
+                "warning" => "warn".to_owned(),
+                "critical" | "fatal" => "error".to_owned(),
+                other => other.to_owned(),
+            };
+            match tracing_subscriber::EnvFilter::try_new(&text) {
+                Ok(_) => Ok(text),
+                Err(error) => Err(format!("`{text}` is not a log filter: {error}")),
+            }
         })?;
-        Ok(enabled != Some(false) && self.get(keys::NATS_URL).is_some())
+        Ok(set.unwrap_or_else(|| default.to_owned()))
+    }
+
+    /// Form of log lines.
+    pub fn log_format(&self) -> Result<telemetry::LogFormat, CliError> {
+        self.need(keys::LOG_FORMAT, crate::observe::log_format)
     }
 
     /// A setting as text.
@@ -290,15 +302,10 @@ mod tests {
 
     #[test]
     fn messages_need_a_url_and_no_refusal() {
-        assert!(!settings(&[], &[]).unwrap().messages_wanted().unwrap());
-        assert!(!settings(&[], &[("NATS_ENABLED", "true")]).unwrap().messages_wanted().unwrap());
-        assert!(settings(&[], &[("NATS_URL", "nats://h")]).unwrap().messages_wanted().unwrap());
-        assert!(
-            !settings(&[], &[("NATS_URL", "nats://h"), ("NATS_ENABLED", "False")])
-                .unwrap()
-                .messages_wanted()
-                .unwrap()
-        );
+        let on = |env: &[(&str, &str)]| crate::observe::nats(&settings(&[], env).unwrap()).unwrap().is_on();
+        assert!(!on(&[]) && !on(&[("NATS_ENABLED", "true")]));
+        assert!(on(&[("NATS_URL", "nats://h")]));
+        assert!(!on(&[("NATS_URL", "nats://h"), ("NATS_ENABLED", "False")]));
     }
 
     #[test]

@@ -3,35 +3,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use kline::Series;
 use pipeline::{Event, Observer};
+use telemetry::LogSink;
 
 use super::{grouped, plural};
-
-/// The bars of the process, for log lines that must not be drawn into them.
-static BARS: OnceLock<MultiProgress> = OnceLock::new();
-
-/// Writes log lines to stderr; bars step aside for each.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LogWriter;
-
-impl Write for LogWriter {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let write = || io::stderr().write_all(buffer).map(|()| buffer.len());
-        match BARS.get() {
-            Some(bars) => bars.suspend(write),
-            None => write(),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
 
 /// Shows what a run does.
 pub struct Progress {
@@ -40,10 +20,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Bars when stderr is a terminal and they are not switched off.
-    pub fn new(wanted: bool) -> Self {
-        let shown = wanted && io::stderr().is_terminal();
-        Self { bars: shown.then(|| BARS.get_or_init(MultiProgress::new).clone()), series: Mutex::default() }
+    /// Bars when stderr is a terminal and they are wanted; log lines then go through them, so that neither tears the
+    /// other.
+    pub fn new(wanted: bool, log: &LogSink) -> Self {
+        let bars = (wanted && io::stderr().is_terminal()).then(MultiProgress::new);
+        if let Some(bars) = bars.clone() {
+            log.redirect(move |line| bars.suspend(|| drop(io::stderr().write_all(line))));
+        }
+        Self { bars, series: Mutex::default() }
     }
 
     fn with_bar(&self, series: &Series, act: impl FnOnce(&ProgressBar)) {
