@@ -43,8 +43,9 @@ pub(super) fn apply(files: &[SourceFile], edits: &[Edit]) -> Vec<SourceFile> {
     changed
 }
 
-/// The difference of two texts as a patch; empty when there is none.
-pub(super) fn patch(name: &str, before: &str, after: &str) -> String {
+/// The difference of two texts as a unified diff; empty when there is none.
+#[must_use]
+pub fn patch(name: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }

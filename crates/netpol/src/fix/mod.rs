@@ -12,6 +12,8 @@ mod write;
 
 pub use human::{human, outcome, summary};
 
+pub use edit::patch as text_patch;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

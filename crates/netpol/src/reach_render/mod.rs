@@ -16,7 +16,7 @@ pub use svg::svg;
 pub use table::table;
 
 pub(crate) use connections::with_names as potential_ports;
-pub(crate) use nodes::{address_name, any_pod_name, group_name, potential_name};
+pub(crate) use nodes::{address_name, any_pod_name, group_name, potential_name, selector_text};
 
 use std::fmt;
 

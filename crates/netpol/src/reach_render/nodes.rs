@@ -150,7 +150,7 @@ pub(crate) fn address_name(addresses: &IpSet, everything: &IpSet) -> String {
 }
 
 /// A selector on one line: `app=a, tier in (b, c), !d`.
-pub(super) fn selector_text(selector: &LabelSelector) -> String {
+pub(crate) fn selector_text(selector: &LabelSelector) -> String {
     let parts = selector.requirements().map(|requirement| {
         let key = requirement.key();
         let values: Vec<&str> = requirement.values().collect();
