@@ -26,7 +26,38 @@ pub struct Class {
 struct Mentioned<'m> {
     values: HashMap<&'m str, BTreeSet<&'m str>>,
     port_names: BTreeSet<&'m str>,
-    borders: Vec<&'m IpSet>,
+    borders: Borders,
+}
+
+/// Where some mentioned address range begins or has just ended, per family. Addresses between the same two
+/// borders are the same to every policy.
+#[derive(Default)]
+struct Borders {
+    v4: BTreeSet<u32>,
+    v6: BTreeSet<u128>,
+}
+
+impl Borders {
+    fn add(&mut self, set: &IpSet) {
+        for (first, last) in set.v4().spans() {
+            self.v4.insert(*first);
+            self.v4.extend(last.checked_add(1));
+        }
+        for (first, last) in set.v6().spans() {
+            self.v6.insert(*first);
+            self.v6.extend(last.checked_add(1));
+        }
+    }
+
+    /// The last border at or before an address.
+    fn place(&self, address: IpAddr) -> (bool, Option<u128>) {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                (false, self.v4.range(..=address.to_bits()).next_back().map(|bits| u128::from(*bits)))
+            }
+            IpAddr::V6(address) => (true, self.v6.range(..=address.to_bits()).next_back().copied()),
+        }
+    }
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -38,8 +69,8 @@ struct Key<'m> {
     incomplete: bool,
     ports: Vec<&'m NamedPort>,
     host_network: bool,
-    /// For each address, which of the mentioned ranges hold it.
-    addresses: Vec<Vec<bool>>,
+    /// For each address, where it is among the mentioned ranges.
+    addresses: Vec<(bool, Option<u128>)>,
 }
 
 impl Model<'_> {
@@ -61,7 +92,8 @@ impl Model<'_> {
     }
 
     fn mentioned(&self) -> Mentioned<'_> {
-        let mut all = Mentioned { values: HashMap::new(), port_names: BTreeSet::new(), borders: Vec::new() };
+        let mut all =
+            Mentioned { values: HashMap::new(), port_names: BTreeSet::new(), borders: Borders::default() };
         let compiled = &self.compiled;
         let subjects = compiled.admin.iter().chain(&compiled.baseline).map(|entry| &entry.subject);
         let peers = compiled.selectors.iter().chain(subjects).filter_map(|selector| selector.pods.as_ref());
@@ -75,7 +107,8 @@ impl Model<'_> {
             all.port_names.extend(rule.ports.named.iter().map(|(_, name)| name.as_str()));
             for term in &rule.terms {
                 if let Term::Block { must, may } = term {
-                    all.borders.extend([must, may]);
+                    all.borders.add(may);
+                    all.borders.add(must);
                 }
             }
         }
@@ -99,9 +132,9 @@ impl Model<'_> {
             named.filter(|port| mentioned.port_names.contains(port.name.as_str())).collect();
         ports.sort_unstable();
         ports.dedup();
-        let place = |address: &IpAddr| mentioned.borders.iter().map(|set| set.contains(*address)).collect();
         let matters = self.options.profile.ip_block_matches_pods;
-        let addresses = pod.addresses.iter().filter(|_| matters).map(place).collect();
+        let known = pod.addresses.iter().filter(|_| matters);
+        let addresses = known.map(|address| mentioned.borders.place(*address)).collect();
         Key {
             namespace: pod.namespace_name(),
             labels,

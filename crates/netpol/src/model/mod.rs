@@ -104,6 +104,8 @@ pub struct Model<'i> {
     /// By [`WorkloadId`].
     pods: Vec<PodShape>,
     namespaces: HashMap<&'i str, Labels>,
+    /// Workloads by namespace.
+    by_namespace: HashMap<String, Vec<WorkloadId>>,
     compiled: Compiled,
     /// What pods without a known address may have.
     pod_addresses: IpSet,
@@ -122,7 +124,12 @@ impl<'i> Model<'i> {
             compiled.assume_default_deny(index, namespace);
         }
         compiled.add_admin(&input.admin_policies);
-        let pods = input.workloads.iter().map(|workload| PodShape::of(workload, default)).collect();
+        let pods: Vec<PodShape> =
+            input.workloads.iter().map(|workload| PodShape::of(workload, default)).collect();
+        let mut by_namespace: HashMap<String, Vec<WorkloadId>> = HashMap::new();
+        for (id, workload) in input.workloads.iter().enumerate() {
+            by_namespace.entry(workload.meta.namespace_or(default).to_owned()).or_default().push(id);
+        }
         let namespaces = input
             .namespaces
             .iter()
@@ -133,7 +140,7 @@ impl<'i> Model<'i> {
             .collect();
         let ranges = IpSet::networks(&options.profile.pod_ranges);
         let pod_addresses = ranges.intersection(&options.families.addresses());
-        Self { input, options: options.clone(), pods, namespaces, compiled, pod_addresses }
+        Self { input, options: options.clone(), pods, namespaces, by_namespace, compiled, pod_addresses }
     }
 
     /// The input.

@@ -87,10 +87,9 @@ impl Reach {
     /// Receivers that can be sent nothing are left out.
     #[must_use]
     pub fn row(&self, from: ClassId) -> Vec<Group> {
-        let values = self.values(from);
         let mut groups: HashMap<Bounds, Vec<ClassId>> = HashMap::new();
         let mut by_pair: HashMap<(u32, u32), Vec<ClassId>> = HashMap::new();
-        for (to, pair) in values.into_iter().enumerate() {
+        for (to, pair) in self.candidates(from) {
             by_pair.entry(pair).or_default().push(to);
         }
         for (pair, to) in by_pair {
@@ -108,6 +107,17 @@ impl Reach {
             .collect();
         groups.sort_unstable_by(|a, b| a.to.cmp(&b.to));
         groups
+    }
+
+    /// Receivers that may get anything at all from a class, and what the two ends let through. A sender whose
+    /// default is nothing asks its few exceptions alone.
+    fn candidates(&self, from: ClassId) -> Vec<(ClassId, (u32, u32))> {
+        let egress = &self.egress.rows[self.egress.of[from] as usize];
+        if !self.bounds[egress.default as usize].may.is_empty() {
+            return self.values(from).into_iter().enumerate().collect();
+        }
+        let received = |to: ClassId| self.ingress.rows[self.ingress.of[to] as usize].value(from);
+        egress.others.iter().map(|(to, sent)| (*to, (*sent, received(*to)))).collect()
     }
 
     /// For each receiving class, what the sender's and what the receiver's end let through.

@@ -46,6 +46,12 @@ impl Model<'_> {
     ) -> Rows {
         let mut known: HashMap<SideKey, u32> = HashMap::new();
         let addresses = &self.all_pod_addresses();
+        let out = direction == Direction::Egress;
+        let on_node = |class: &ClassId| {
+            self.pod(classes[*class].members[0]).host_network
+                && self.options.profile.host_network == HostNetwork::Unknown
+        };
+        let on_nodes: &Vec<ClassId> = &(0..classes.len()).filter(on_node).collect();
         let mut rows = Rows::default();
         for class in classes {
             let pod = self.pod(class.members[0]);
@@ -65,8 +71,11 @@ impl Model<'_> {
                         classes,
                         hits,
                         addresses,
+                        on_nodes,
                         by_address: self.tells_addresses(&key.0, direction, addresses),
-                        by_port_name: direction == Direction::Egress && self.names_ports(&key.0, direction),
+                        by_port_name: out && self.names_ports(&key.0, direction),
+                        strangers_by_port_name: out
+                            && self.names_ports_of_strangers(&key.0, direction, addresses),
                     };
                     let row = builder.row(bounds);
                     let id = u32::try_from(rows.rows.len()).unwrap_or(u32::MAX);
@@ -108,19 +117,29 @@ impl Model<'_> {
             Direction::Ingress => destination(subject),
             Direction::Egress => Destination::Pod(&none),
         };
-        let matched = &mut |rule: &Rule| {
-            if rule.everyone {
-                return Tri::Yes;
-            }
-            let terms = rule.terms.iter().map(|term| match term {
-                Term::Pods(selector) if self.selector(*selector).is_universal() => Tri::Yes,
-                Term::Pods(_) | Term::Nodes | Term::Names(_) | Term::Never => Tri::No,
-                Term::Block { .. } => self.term_holds_pod(term, &PodShape::unknown(None), addresses),
-                Term::Invalid => Tri::Maybe,
-            });
-            terms.max().unwrap_or(Tri::No)
-        };
+        let matched = &mut |rule: &Rule| self.rule_holds_stranger(rule, addresses);
         fold(&self.compiled, side, direction, &receiver, matched)
+    }
+
+    /// Whether a rule holds a pod that no selector holds, except those that hold every pod.
+    fn rule_holds_stranger(&self, rule: &Rule, addresses: &IpSet) -> Tri {
+        if rule.everyone {
+            return Tri::Yes;
+        }
+        let terms = rule.terms.iter().map(|term| match term {
+            Term::Pods(selector) if self.selector(*selector).is_universal() => Tri::Yes,
+            Term::Pods(_) | Term::Nodes | Term::Names(_) | Term::Never => Tri::No,
+            Term::Block { .. } => self.term_holds_pod(term, &PodShape::unknown(None), addresses),
+            Term::Invalid => Tri::Maybe,
+        });
+        terms.max().unwrap_or(Tri::No)
+    }
+
+    fn names_ports_of_strangers(&self, side: &Side, direction: Direction, addresses: &IpSet) -> bool {
+        let holds = |rule: &Rule| {
+            !rule.ports.named.is_empty() && self.rule_holds_stranger(rule, addresses) != Tri::No
+        };
+        self.rules_of(side, direction).any(holds)
     }
 
     /// Every address that some pod has or may have.
@@ -140,10 +159,14 @@ struct Builder<'b, 'i> {
     hits: &'b [Vec<(ClassId, Tri)>],
     /// Every address that some pod has or may have.
     addresses: &'b IpSet,
+    /// Classes on their node's network, where that matters.
+    on_nodes: &'b [ClassId],
     /// The rules tell pods apart by address.
     by_address: bool,
     /// The rules name ports of the peers.
     by_port_name: bool,
+    /// Even rules that hold pods without a selector for them do.
+    strangers_by_port_name: bool,
 }
 
 impl Builder<'_, '_> {
@@ -154,10 +177,8 @@ impl Builder<'_, '_> {
             return Row { default: all, others: Vec::new(), outside: vec![(self.outside_addresses(), all)] };
         }
         let mut matched = self.selected();
-        for (class, entry) in self.classes.iter().enumerate() {
-            if self.is_special(self.model.pod(entry.members[0])) {
-                matched.entry(class).or_default();
-            }
+        for class in self.special() {
+            matched.entry(class).or_default();
         }
         let default = bounds.id(model.side_with_stranger(side, direction, self.subject, self.addresses));
         let mut memo: HashMap<Signature, u32> = HashMap::new();
@@ -199,12 +220,18 @@ impl Builder<'_, '_> {
         matched
     }
 
-    /// Pods that this side may treat by more than its selectors: by address, by the node's network, or by
+    /// Classes that this side may treat by more than its selectors: by address, by the node's network, or by
     /// the names of their ports.
-    fn is_special(&self, pod: &PodShape) -> bool {
-        let host = pod.host_network && self.model.options.profile.host_network == HostNetwork::Unknown;
-        let named = self.by_port_name && pod.named_ports.as_ref().is_none_or(|ports| !ports.is_empty());
-        host || named || self.by_address
+    fn special(&self) -> Vec<ClassId> {
+        if !self.by_address && !self.strangers_by_port_name {
+            return self.on_nodes.to_vec();
+        }
+        let named = |pod: &PodShape| pod.named_ports.as_ref().is_none_or(|ports| !ports.is_empty());
+        let special = |class: &ClassId| {
+            let pod = self.model.pod(self.classes[*class].members[0]);
+            self.by_address || pod.host_network || named(pod)
+        };
+        (0..self.classes.len()).filter(special).collect()
     }
 
     /// Classes with the same signature are treated the same by this side.

@@ -176,10 +176,9 @@ impl Model<'_> {
     #[must_use]
     pub fn backends(&self, namespace: &str, labels: &Labels) -> Vec<super::WorkloadId> {
         let selector = LabelSelector { match_labels: labels.clone(), ..LabelSelector::default() };
-        let matches = |pod: &PodShape| {
-            pod.namespace_name() == Some(namespace) && selector.matches(&pod.labels) != Tri::No
-        };
-        (0..self.pods.len()).filter(|id| matches(&self.pods[*id])).collect()
+        let own = self.by_namespace.get(namespace).map_or(&[][..], Vec::as_slice);
+        let matches = |id: &super::WorkloadId| selector.matches(&self.pods[*id].labels) != Tri::No;
+        own.iter().copied().filter(matches).collect()
     }
 
     fn service_verdict(&self, from: &Peer, service: &Service, protocol: Protocol, port: u16) -> Answer {
@@ -299,8 +298,10 @@ impl Model<'_> {
 
     /// Whether `name.space` is more likely a Service than a public name.
     fn is_cluster_namespace(&self, name: &str, space: &str) -> bool {
-        let used = || self.pods.iter().any(|pod| pod.namespace_name() == Some(space));
-        if self.service(name, space).is_some() || self.knows_namespace(space) || used() {
+        if self.by_namespace.contains_key(space)
+            || self.knows_namespace(space)
+            || self.service(name, space).is_some()
+        {
             return true;
         }
         // Public suffixes of two letters are countries; the others here carry most of the public names.
