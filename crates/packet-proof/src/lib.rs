@@ -19,6 +19,7 @@ pub mod compile;
 mod plan;
 mod run;
 mod scenario;
+pub mod trial;
 mod world;
 
 pub use plan::{Listen, Node, Outcome, Plan, Probe, Results, Round, Transport};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::agent;
 use crate::plan::{Plan, Results};
@@ -179,18 +179,14 @@ pub fn run(plan: &Plan, launcher: &Launcher) -> Result<Results, ProofError> {
 }
 
 /// What a program does when it was started through a [`Launcher`]; `role` is the last argument.
-pub fn helper_main(role: &str, launcher: &Launcher) -> ExitCode {
-    let result = match role {
+///
+/// # Errors
+/// What went wrong, in words: the process that started this one passes them on.
+pub fn helper_main(role: &str, launcher: &Launcher) -> Result<(), String> {
+    match role {
         "world" => world_main(launcher),
         "agent" => agent::run(io::stdin().lock(), io::stdout().lock()).map_err(|error| error.to_string()),
         other => Err(format!("{other:?} is no role of a packet helper")),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::FAILURE
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `netpol labels`: the label conventions as a document.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use netpol::labels::document;
 
@@ -35,7 +35,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
     let mut input = args.input.clone();
     // The same document however the paths are spelled.
     for path in &mut input.paths {
-        *path = path.components().collect();
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        let plain: PathBuf = parts.collect();
+        *path = if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain };
     }
     let file = args.write.as_ref().or(args.check.as_ref());
     let target = file.map_or_else(String::new, |file| format!(" --write {}", file.display()));

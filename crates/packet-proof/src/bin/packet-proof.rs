@@ -11,7 +11,10 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("cannot find this program: {error}")),
     };
     match std::env::args().nth(1).as_deref() {
-        Some(role @ ("world" | "agent")) => helper_main(role, &launcher),
+        Some(role @ ("world" | "agent")) => match helper_main(role, &launcher) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => fail(&message),
+        },
         Some(other) => fail(&format!("{other:?} is not known; give a plan as JSON on standard input")),
         None => {
             let plan: Plan = match serde_json::from_reader(io::stdin().lock()) {
