@@ -1,13 +1,17 @@
 //! Kubernetes NetworkPolicy engine: reads manifests with the place of every field, and judges what may talk
 //! to what. Pure: no files, no network, no clock.
 
+pub mod changes;
 pub mod explain;
 pub mod findings;
+pub mod fix;
+pub mod labels;
 mod model;
 pub mod nearmiss;
 pub mod needs;
 pub mod object;
 mod profile;
+pub mod reach_render;
 mod read;
 pub mod render;
 pub mod rules;
@@ -15,6 +19,7 @@ pub mod set;
 mod source;
 mod yaml;
 
+pub use fix::text_patch;
 pub use model::*;
 pub use profile::{DnsServer, HostNetwork, Profile};
 pub use read::{Input, Location};

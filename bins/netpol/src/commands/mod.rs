@@ -4,6 +4,12 @@
 //! a variant of [`Command`] and a line in [`run`].
 
 mod check;
+mod diff;
+mod explain;
+mod fix;
+mod labels;
+mod prove;
+mod reach;
 mod rules;
 
 use crate::failure::Failure;
@@ -36,6 +42,21 @@ impl Exit {
 pub enum Command {
     /// Every rule over every workload and policy.
     Check(check::Args),
+    /// Which connections a change opens and closes.
+    Diff(diff::Args),
+    /// The verdict on one connection, and the reason.
+    Explain(explain::Args),
+    /// The least policy that gives each workload what it needs.
+    Fix(fix::Args),
+    /// The label conventions as a document.
+    Labels(labels::Args),
+    /// Every need tried with real packets, in network namespaces.
+    Prove(prove::Args),
+    /// What this program does inside namespaces.
+    #[command(name = "packet-helper", hide = true)]
+    PacketHelper(prove::HelperArgs),
+    /// All allowed connections: table, JSON, graph, drawing, page.
+    Reach(reach::Args),
     /// The rules, or the documentation of one.
     Rules(rules::Args),
 }
@@ -44,6 +65,13 @@ pub enum Command {
 pub fn run(command: &Command, io: &mut Io) -> Result<Exit, Failure> {
     match command {
         Command::Check(args) => check::run(args, io),
+        Command::Diff(args) => diff::run(args, io),
+        Command::Explain(args) => explain::run(args, io),
+        Command::Fix(args) => fix::run(args, io),
+        Command::Labels(args) => labels::run(args, io),
+        Command::Prove(args) => prove::run(args, io),
+        Command::PacketHelper(args) => prove::run_helper(args),
+        Command::Reach(args) => reach::run(args, io),
         Command::Rules(args) => rules::run(args, io),
     }
 }
