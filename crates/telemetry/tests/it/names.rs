@@ -54,17 +54,49 @@ fn labels_are_known_by_series_name() {
 }
 
 #[test]
-fn every_span_of_the_program_is_in_the_table() {
-    let known: Vec<&str> = SPANS.iter().map(|span| span.name).collect();
-    for folder in ["pipeline", "binance", "store", "events"] {
-        for file in rust_files(&root().join("crates").join(folder).join("src")) {
+fn every_span_of_the_program_and_its_attributes_are_in_the_table() {
+    let mut made = BTreeSet::new();
+    for folder in ["crates/pipeline", "crates/binance", "crates/store", "crates/events", "bins/klines"] {
+        for file in rust_files(&root().join(folder).join("src")) {
             let text = std::fs::read_to_string(&file).unwrap();
-            let spans = text.match_indices("_span!(\"").map(|(at, m)| &text[at + m.len()..]);
-            for name in spans.map(|rest| rest.split('"').next().unwrap()) {
-                assert!(known.contains(&name), "{} makes a span `{name}`", file.display());
+            for (at, start) in text.match_indices("_span!(") {
+                let (name, attributes) = span_made(&text[at + start.len()..]);
+                let known = SPANS.iter().find(|span| span.name == name);
+                let known = known.unwrap_or_else(|| panic!("{} makes a span `{name}`", file.display()));
+                for attribute in attributes.iter().filter(|attribute| !attribute.starts_with("otel.")) {
+                    let listed = known.attributes.contains(&attribute.as_str());
+                    assert!(listed, "{}: `{name}` has an attribute `{attribute}`", file.display());
+                }
+                made.insert(name);
             }
         }
     }
+    assert!(
+        made.contains(telemetry::names::SPAN_RUN) && made.contains(telemetry::names::SPAN_COMMIT),
+        "{made:?}"
+    );
+}
+
+/// Name and attributes of a span, from what follows the opening parenthesis of the macro that makes it.
+fn span_made(text: &str) -> (String, Vec<String>) {
+    let mut parts = vec![String::new()];
+    let mut depth = 0;
+    for c in text.chars() {
+        match c {
+            ')' if depth == 0 => break,
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        parts.last_mut().unwrap().push(c);
+    }
+    let plain = |part: &String| part.split(" = ").next().unwrap().trim().trim_matches('"').to_owned();
+    let mut parts = parts.iter().map(plain).filter(|part| !part.is_empty());
+    (parts.next().unwrap_or_default(), parts.collect())
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
