@@ -40,5 +40,5 @@ pub use health::Problem;
 pub use logs::{LogLine, LogSink};
 pub use metrics::{Metrics, SeriesLabels};
 pub use settings::{
-    Headers, LogFormat, Protocol, SERVICE_NAME, Sampler, Settings, Signal, Target, Tls, mask_url,
+    Headers, LogFormat, Protocol, SERVICE_NAME, Sampler, Settings, Signal, Target, Tls, log_filter, mask_url,
 };

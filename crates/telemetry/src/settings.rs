@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use parse::mask_url;
+pub use parse::{filter_of as log_filter, mask_url};
 
 /// Name of the service unless `OTEL_SERVICE_NAME` says otherwise.
 pub const SERVICE_NAME: &str = "klines";

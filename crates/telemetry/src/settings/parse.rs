@@ -248,29 +248,44 @@ pub(super) fn sampler(env: &Env<'_>) -> Sampler {
     Sampler { ratio, parent_based }
 }
 
-/// `RUST_LOG` as it is; else `LOG_LEVEL`, a level for our own modules with the libraries kept quiet.
+/// `RUST_LOG` as it is; else `LOG_LEVEL`.
 pub(super) fn log_filter(env: &Env<'_>) -> String {
     if let Some(directives) = env.get("RUST_LOG") {
         return directives;
     }
-    let level = env.get("LOG_LEVEL").map(|text| text.to_lowercase());
-    let level = match level.as_deref() {
-        None => "info",
-        // The names that other loggers have for the same.
-        Some("warning") => "warn",
-        Some("critical" | "fatal") => "error",
-        Some(level @ ("trace" | "debug" | "info" | "warn" | "error" | "off")) => level,
-        Some(other) => {
-            env.warn(format!(
-                "LOG_LEVEL is `{other}`: use trace, debug, info, warn, error or off; info is used"
-            ));
-            "info"
+    let level = env.get("LOG_LEVEL").unwrap_or_else(|| "info".into());
+    filter_of(&level).unwrap_or_else(|why| {
+        env.warn(format!("LOG_LEVEL is {why}; info is used"));
+        quiet_filter("info")
+    })
+}
+
+/// The filter of log lines for what a user asks for: a level, in the spelling of any logger, for our own modules with the
+/// libraries kept quiet; or directives like `info,store=debug`, taken as they are.
+///
+/// # Errors
+/// What is wrong with the text, which it begins with.
+pub fn filter_of(text: &str) -> Result<String, String> {
+    let bad = |why: &str| Err(format!("`{text}`: {why}"));
+    let level = match text.to_lowercase().as_str() {
+        "warning" => "warn",
+        "critical" | "fatal" => "error",
+        "trace" => "trace",
+        "debug" => "debug",
+        "info" => "info",
+        "warn" => "warn",
+        "error" => "error",
+        "off" => return Ok("off".into()),
+        // A word alone would be taken for the name of a module, and silence everything else.
+        directives if directives.contains(['=', ',']) => {
+            return match tracing_subscriber::EnvFilter::try_new(text) {
+                Ok(_) => Ok(text.to_owned()),
+                Err(error) => bad(&error.to_string()),
+            };
         }
+        _ => return bad("use trace, debug, info, warn, error or off"),
     };
-    match level {
-        "off" => level.into(),
-        _ => quiet_filter(level),
-    }
+    Ok(quiet_filter(level))
 }
 
 fn quiet_filter(level: &str) -> String {

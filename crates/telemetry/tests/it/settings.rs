@@ -98,3 +98,14 @@ fn libraries_are_quiet_and_never_louder_than_asked() {
     );
     assert!(!settings(&[("LOG_LEVEL", "critical")]).log_filter.contains("warn"));
 }
+
+#[test]
+fn a_filter_is_a_level_or_directives_and_no_stray_word() {
+    assert!(telemetry::log_filter("Warning").unwrap().starts_with("warn,"));
+    assert_eq!(telemetry::log_filter("info,store=debug").unwrap(), "info,store=debug");
+    assert_eq!(
+        telemetry::log_filter("loud").unwrap_err(),
+        "`loud`: use trace, debug, info, warn, error or off"
+    );
+    assert!(telemetry::log_filter("store=loud").unwrap_err().starts_with("`store=loud`: "));
+}
