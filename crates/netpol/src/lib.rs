@@ -1,5 +1,4 @@
-//! Kubernetes NetworkPolicy engine: reads manifests with the place of every field, and judges what may talk
-//! to what. Pure: no files, no network, no clock.
+#![doc = include_str!("../README.md")]
 
 pub mod changes;
 pub mod explain;

@@ -1,5 +1,6 @@
 //! The evaluated form of an input: who may talk to whom.
 
+mod ask;
 mod classes;
 mod compile;
 mod decide;
@@ -18,6 +19,7 @@ mod target;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+pub use ask::{AskError, ask};
 pub use classes::{Class, ClassId};
 pub use compile::{PolicyRef, RuleRef};
 pub use decide::unmet;
