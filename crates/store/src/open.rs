@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 
+#[cfg(feature = "mysql")]
+use crate::mysql::{self, MysqlStore};
+#[cfg(feature = "postgres")]
+use crate::postgres::{self, PostgresStore};
 use crate::{
     AbsentRange, Chunk, Committed, Finish, KlineStore, Lease, LedgerEntry, PendingMessage, Revision,
     SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
@@ -30,6 +34,12 @@ impl Default for OpenOptions {
 pub enum Store {
     /// The embedded engine.
     Sqlite(SqliteStore),
+    /// MySQL or MariaDB.
+    #[cfg(feature = "mysql")]
+    Mysql(MysqlStore),
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresStore),
 }
 
 impl Store {
@@ -48,9 +58,34 @@ impl Store {
     pub async fn open_with(url: &str, options: OpenOptions) -> StoreResult<Self> {
         match scheme(url) {
             Some("sqlite") => Ok(Self::Sqlite(SqliteStore::open(url, options).await?)),
+            #[cfg(feature = "mysql")]
+            Some(name) if mysql::SCHEMES.contains(&name) => {
+                Ok(Self::Mysql(MysqlStore::open(url, options).await?))
+            }
+            #[cfg(feature = "postgres")]
+            Some(name) if postgres::SCHEMES.contains(&name) => {
+                Ok(Self::Postgres(PostgresStore::open(url, options).await?))
+            }
             _ => Err(StoreError::UnknownScheme(shown(url))),
         }
     }
+}
+
+/// The SQL that makes all tables, views and triggers of the engine that a URL names: for an administrator to run, where
+/// the user of the store may not. Nothing is connected to.
+///
+/// # Errors
+/// [`StoreError::UnknownScheme`] when no engine answers to the URL.
+pub fn schema_sql(url: &str) -> StoreResult<String> {
+    let statements: Vec<String> = match scheme(url) {
+        Some("sqlite") => return Ok(crate::sqlite::schema_sql()),
+        #[cfg(feature = "mysql")]
+        Some(name) if mysql::SCHEMES.contains(&name) => mysql::schema_sql(),
+        #[cfg(feature = "postgres")]
+        Some(name) if postgres::SCHEMES.contains(&name) => postgres::schema_sql(),
+        _ => return Err(StoreError::UnknownScheme(shown(url))),
+    };
+    Ok(statements.iter().map(|sql| format!("{sql};\n\n")).collect())
 }
 
 /// What stands before the first colon, if it can be a scheme.
@@ -77,12 +112,20 @@ macro_rules! delegate {
             fn engine(&self) -> &'static str {
                 match self {
                     Self::Sqlite(store) => store.engine(),
+                    #[cfg(feature = "mysql")]
+                    Self::Mysql(store) => store.engine(),
+                    #[cfg(feature = "postgres")]
+                    Self::Postgres(store) => store.engine(),
                 }
             }
 
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$out> {
                 match self {
                     Self::Sqlite(store) => store.$name($($arg),*).await,
+                    #[cfg(feature = "mysql")]
+                    Self::Mysql(store) => store.$name($($arg),*).await,
+                    #[cfg(feature = "postgres")]
+                    Self::Postgres(store) => store.$name($($arg),*).await,
                 }
             })*
         }
@@ -117,10 +160,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_url_of_no_engine_is_refused_without_showing_its_password() {
-        for url in ["mysql://user:secret@host/db", "klines.db", "", "http://x", "SQLITE://x", "a@secret"] {
+        for url in ["oracle://user:secret@host/db", "klines.db", "", "http://x", "SQLITE://x", "a@secret"] {
             let error = Store::open(url).await.unwrap_err();
             assert!(matches!(&error, StoreError::UnknownScheme(_)) && error.is_usage(), "{url}: {error}");
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn calls_can_be_made_from_any_task() {
+        fn is_send<T: Send>(_: &T) {}
+        fn check(store: &Store, lease: &Lease, chunk: &Chunk, series: &Series) {
+            is_send(&store.commit(lease, chunk));
+            is_send(&store.missing(series, SlotRange::new(0, 1)));
+            is_send(&store.recount(series, SlotRange::new(0, 1)));
+            is_send(&store.acquire(series, "", Duration::ZERO));
+            is_send(&Store::open("sqlite://k.db"));
+        }
+        let _ = check;
+    }
+
+    #[test]
+    fn the_schema_of_every_engine_can_be_printed() {
+        for url in [
+            "sqlite://k.db",
+            #[cfg(feature = "mysql")]
+            "mariadb://u:secret@h/d",
+            #[cfg(feature = "postgres")]
+            "postgresql://u:secret@h/d",
+        ] {
+            let sql = schema_sql(url).unwrap();
+            for part in ["kline_rows_mo1", "VIEW klines_m5", "TRIGGER", "INSERT INTO kline_migrations"] {
+                assert!(sql.contains(part), "{url}: no {part}");
+            }
+            assert!(!sql.contains("secret"));
+        }
+        assert!(matches!(schema_sql("oracle://h/d"), Err(StoreError::UnknownScheme(_))));
     }
 }
