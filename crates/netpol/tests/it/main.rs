@@ -4,8 +4,10 @@
 mod admin_conformance;
 mod corpus;
 mod e2e;
+mod incident;
 mod json;
 mod np_guard;
 mod parse;
 mod random;
 mod reference;
+mod target;
