@@ -160,7 +160,11 @@ impl StoreError {
     /// What to do next, where there is advice.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownScheme(_) => "use sqlite://PATH, for example sqlite://klines.db".into(),
+            Self::UnknownScheme(_) => {
+                "use sqlite://PATH, for example sqlite://klines.db; or mysql:// or postgres:// with \
+                 USER:PASSWORD@HOST/DATABASE"
+                    .into()
+            }
             Self::Newer { .. } => "use the newer program, or another store; nothing was changed".into(),
             Self::Login { .. } => {
                 "check user, password and database of the store URL, and from which hosts the user may connect".into()

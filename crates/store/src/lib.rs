@@ -18,6 +18,8 @@ mod ledger;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod open;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 #[cfg(feature = "servers")]
 mod servers;
@@ -29,7 +31,9 @@ use std::time::Duration;
 pub use error::{StoreError, StoreResult};
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlStore;
-pub use open::{OpenOptions, Store};
+pub use open::{OpenOptions, Store, schema_sql};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use types::{
     Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, Lease, LedgerEntry, Message, Outcome,

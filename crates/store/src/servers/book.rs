@@ -345,13 +345,16 @@ async fn count<S: Session>(session: &mut S, of: Of, bucket: i64) -> Step<Line> {
 /// Gives the slots that are still to be counted.
 pub(super) async fn recount<S: Session>(
     session: &mut S,
-    of: Of,
+    series: &Series,
+    told: Told,
     slots: SlotRange,
     most: usize,
 ) -> Step<SlotRange> {
-    if slots.is_empty() {
-        return Ok(slots);
-    }
+    let id = match series_id(session, series).await? {
+        Some(id) if !slots.is_empty() => id,
+        _ => return Ok(SlotRange::new(slots.end, slots.end)),
+    };
+    let of = Of { id, interval: series.interval, told };
     // Locked before the rows are read: whoever changes a row of these buckets waits, or has already made them unknown.
     let (first, last) = next_buckets(session, of, slots, most).await?;
     let whole = SlotRange::new(slots_of(first).start, slots_of(last).end);

@@ -25,15 +25,13 @@ pub(crate) mod value;
 mod write;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 
 use self::engine::{Engine, Told};
-use self::fail::Class;
-use self::pool::Pool;
+use self::pool::{Pool, transaction};
 use self::url::Server;
 use crate::rows::check_chunk;
 use crate::{
@@ -83,47 +81,35 @@ impl<E: Engine> KlineStore for ServerStore<E> {
     }
 
     async fn all_series(&self) -> StoreResult<Vec<SeriesRecord>> {
-        let told = self.told;
-        self.pool.read("listing the stored series", async |s| read::all_series(s, told).await).await
+        transaction!(self.pool, Read, "listing the stored series", s => read::all_series(s, self.told).await)
     }
 
     async fn series(&self, series: &Series) -> StoreResult<Option<SeriesRecord>> {
-        let told = self.told;
-        self.pool.read("reading about a series", async |s| read::series(s, series, told).await).await
+        transaction!(self.pool, Read, "reading about a series", s => read::series(s, series, self.told).await)
     }
 
     async fn missing(&self, series: &Series, slots: SlotRange) -> StoreResult<RangeSet> {
-        let told = self.told;
-        self.pool.read("looking for gaps", async |s| book::missing(s, series, told, slots).await).await
+        transaction!(self.pool, Read, "looking for gaps", s => book::missing(s, series, self.told, slots).await)
     }
 
     async fn recount(&self, series: &Series, slots: SlotRange) -> StoreResult<RangeSet> {
-        let told = self.told;
         let mut rest = slots;
         while !rest.is_empty() {
-            rest = self
-                .pool
-                .write("counting rows", async |s| match read::series_id(s, series).await? {
-                    Some(id) => {
-                        let of = book::Of { id, interval: series.interval, told };
-                        book::recount(s, of, rest, RECOUNTED).await
-                    }
-                    None => Ok(SlotRange::new(rest.end, rest.end)),
-                })
-                .await?;
+            rest = transaction!(self.pool, Write, "counting rows", s => {
+                book::recount(s, series, self.told, rest, RECOUNTED).await
+            })?;
         }
         self.missing(series, slots).await
     }
 
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>> {
-        self.pool.read("reading absences", async |s| book::absent(s, series, slots).await).await
+        transaction!(self.pool, Read, "reading absences", s => book::absent(s, series, slots).await)
     }
 
     async fn forget_absent(&self, lease: &Lease, slots: SlotRange) -> StoreResult<()> {
-        let told = self.told;
-        self.pool
-            .write("forgetting absences", async |s| write::forget_absent(s, lease, told, slots).await)
-            .await
+        transaction!(self.pool, Write, "forgetting absences", s => {
+            write::forget_absent(s, lease, self.told, slots).await
+        })
     }
 
     async fn read(
@@ -133,80 +119,60 @@ impl<E: Engine> KlineStore for ServerStore<E> {
         after: Option<Millis>,
         limit: usize,
     ) -> StoreResult<Vec<Kline>> {
-        self.pool.read("reading klines", async |s| read::klines(s, series, slots, after, limit).await).await
+        transaction!(self.pool, Read, "reading klines", s => read::klines(s, series, slots, after, limit).await)
     }
 
     async fn acquire(&self, series: &Series, owner: &str, ttl: Duration) -> StoreResult<Lease> {
         let lease = Lease { series: series.clone(), owner: owner.into(), token: lease::token() };
-        self.pool.write("taking a lease", async |s| lease::acquire(s, &lease, None, ttl).await).await?;
+        transaction!(self.pool, Write, "taking a lease", s => lease::acquire(s, &lease, None, ttl).await)?;
         Ok(lease)
     }
 
     async fn take_over(&self, series: &Series, dead: &str, owner: &str, ttl: Duration) -> StoreResult<Lease> {
         let lease = Lease { series: series.clone(), owner: owner.into(), token: lease::token() };
-        self.pool
-            .write("taking over a lease", async |s| lease::acquire(s, &lease, Some(dead), ttl).await)
-            .await?;
+        transaction!(self.pool, Write, "taking over a lease", s => {
+            lease::acquire(s, &lease, Some(dead), ttl).await
+        })?;
         Ok(lease)
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> StoreResult<()> {
-        self.pool.write("renewing a lease", async |s| lease::renew(s, lease, ttl).await).await
+        transaction!(self.pool, Write, "renewing a lease", s => lease::renew(s, lease, ttl).await)
     }
 
     async fn release(&self, lease: &Lease) -> StoreResult<()> {
-        self.pool.write("giving a lease back", async |s| lease::release(s, lease).await).await
+        transaction!(self.pool, Write, "giving a lease back", s => lease::release(s, lease).await)
     }
 
     async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed> {
         check_chunk(&lease.series, chunk)?;
         numbers::check(&lease.series, chunk)?;
-        let stamp = lease::token();
-        let trusted = AtomicBool::new(true);
-        // What the last try did, in case it was committed and only the answer got lost.
-        let before: Mutex<Option<Committed>> = Mutex::new(None);
-        self.pool
-            .write("writing a chunk", async |s| {
-                let earlier = *before.lock().unwrap_or_else(PoisonError::into_inner);
-                if let (true, Some(done)) = (lease::stamp(s, lease, &stamp).await?, earlier) {
-                    return Ok(done);
-                }
-                let told = self.told;
-                let result = write::commit(s, lease, chunk, told, trusted.load(Ordering::Relaxed)).await;
-                if let Err(fault) = &result
-                    && fault.class() == Some(Class::Duplicate)
-                {
-                    trusted.store(false, Ordering::Relaxed);
-                }
-                let done = result?;
-                *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
-                Ok(done)
-            })
-            .await
+        let mut attempt = write::Attempt::new();
+        transaction!(self.pool, Write, "writing a chunk", s => attempt.make(s, lease, chunk, self.told).await)
     }
 
     async fn finish(&self, finish: &Finish) -> StoreResult<()> {
-        self.pool.write("recording the end of a run", async |s| write::finish(s, finish).await).await
+        transaction!(self.pool, Write, "recording the end of a run", s => write::finish(s, finish).await)
     }
 
     async fn runs(&self, series: Option<&Series>, limit: usize) -> StoreResult<Vec<SeriesRun>> {
-        self.pool.read("reading the run history", async |s| read::runs(s, series, limit).await).await
+        transaction!(self.pool, Read, "reading the run history", s => read::runs(s, series, limit).await)
     }
 
     async fn ledger(&self, series: &Series, limit: usize) -> StoreResult<Vec<LedgerEntry>> {
-        self.pool.read("reading the ledger", async |s| read::ledger(s, series, limit).await).await
+        transaction!(self.pool, Read, "reading the ledger", s => read::ledger(s, series, limit).await)
     }
 
     async fn revisions(&self, series: &Series, limit: usize) -> StoreResult<Vec<Revision>> {
-        self.pool.read("reading revisions", async |s| read::revisions(s, series, limit).await).await
+        transaction!(self.pool, Read, "reading revisions", s => read::revisions(s, series, limit).await)
     }
 
     async fn pending(&self, limit: usize) -> StoreResult<Vec<PendingMessage>> {
-        self.pool.read("reading the outbox", async |s| read::pending(s, limit).await).await
+        transaction!(self.pool, Read, "reading the outbox", s => read::pending(s, limit).await)
     }
 
     async fn delivered(&self, ids: &[i64]) -> StoreResult<()> {
-        self.pool.write("marking messages as delivered", async |s| write::delivered(s, ids).await).await
+        transaction!(self.pool, Write, "marking messages as delivered", s => write::delivered(s, ids).await)
     }
 
     async fn close(&self) -> StoreResult<()> {

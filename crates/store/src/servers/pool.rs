@@ -32,9 +32,32 @@ impl<E: Engine> managed::Manager for Manager<E> {
     }
 }
 
-/// A connection on loan. One that is dropped in the middle of something (an error, a cancelled call) does not go back to
-/// the pool but is closed, so that the server undoes what was begun and frees its locks.
-struct Loan<E: Engine>(Option<Object<Manager<E>>>);
+/// A connection on loan, in a transaction. One that is dropped in the middle of something (an error, a cancelled call)
+/// does not go back to the pool but is closed, so that the server undoes what was begun and frees its locks.
+pub(crate) struct Loan<E: Engine>(Option<Object<Manager<E>>>);
+
+impl<E: Engine> Loan<E> {
+    /// The connection.
+    pub(crate) fn session(&mut self) -> Step<&mut E::Session> {
+        self.0.as_deref_mut().ok_or_else(|| Fault::Engine(Class::Lost, "the connection is gone".into()))
+    }
+
+    /// Ends the transaction: for good if all went well.
+    pub(crate) async fn end<T>(mut self, result: Step<T>) -> Step<T> {
+        let session = self.session()?;
+        match result {
+            Ok(value) => {
+                session.commit().await?;
+                Ok(value)
+            }
+            Err(fault) => {
+                // If this fails, the connection is closed, which does the same.
+                let _ = session.rollback().await;
+                Err(fault)
+            }
+        }
+    }
+}
 
 impl<E: Engine> Drop for Loan<E> {
     fn drop(&mut self) {
@@ -43,6 +66,33 @@ impl<E: Engine> Drop for Loan<E> {
         }
     }
 }
+
+/// Does work in one transaction, again from its beginning when it met a passing trouble. After a connection that broke
+/// during the commit, the work may have been committed already.
+///
+/// `session` in the work is the connection; the work is an expression of type [`Step`]. (A function that takes the work
+/// as an asynchronous closure would be nicer, but the compiler cannot yet see that its future is `Send`.)
+macro_rules! transaction {
+    ($pool:expr, $how:ident, $doing:expr, $session:ident => $work:expr) => {{
+        let mut tries = $pool.tries($crate::servers::engine::Begin::$how, $doing);
+        loop {
+            let result = match tries.begin().await {
+                Ok(mut loan) => {
+                    let result = match loan.session() {
+                        Ok($session) => $work,
+                        Err(fault) => Err(fault),
+                    };
+                    loan.end(result).await
+                }
+                Err(fault) => Err(fault),
+            };
+            if let Some(result) = tries.judge(result).await {
+                break result;
+            }
+        }
+    }};
+}
+pub(crate) use transaction;
 
 /// The pool of one store.
 pub(crate) struct Pool<E: Engine> {
@@ -67,78 +117,9 @@ impl<E: Engine> Pool<E> {
         &self.connections.manager().0
     }
 
-    /// Runs `work` on one snapshot of the store.
-    pub(crate) async fn read<T>(
-        &self,
-        doing: &str,
-        work: impl AsyncFn(&mut E::Session) -> Step<T>,
-    ) -> StoreResult<T> {
-        self.run(Begin::Read, doing, work).await
-    }
-
-    /// Runs `work` in one transaction, which commits if it succeeds. It runs again, from its beginning, when it met a
-    /// passing trouble; after a connection that broke during the commit it may have been committed already.
-    pub(crate) async fn write<T>(
-        &self,
-        doing: &str,
-        work: impl AsyncFn(&mut E::Session) -> Step<T>,
-    ) -> StoreResult<T> {
-        if self.read_only {
-            let source = "the store was opened for reading only".into();
-            return Err(StoreError::ReadOnly { place: self.server.place(), source });
-        }
-        self.run(Begin::Write, doing, work).await
-    }
-
-    async fn run<T>(
-        &self,
-        begin: Begin,
-        doing: &str,
-        work: impl AsyncFn(&mut E::Session) -> Step<T>,
-    ) -> StoreResult<T> {
-        let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            let fault = match self.once(begin, &work).await {
-                Ok(value) => return Ok(value),
-                Err(fault) => fault,
-            };
-            let waited = started.elapsed();
-            let in_time = waited < self.server.retry;
-            let goes_on = match fault.class() {
-                Some(Class::Duplicate) => tries < CONFLICTS,
-                Some(Class::Conflict) => tries < CONFLICTS || in_time,
-                _ => in_time,
-            };
-            if !fault.is_passing() || !goes_on {
-                return Err(fault.explain(&self.server.place(), doing, begin == Begin::Write, waited));
-            }
-            tracing::debug!(place = self.server.place(), doing, tries, ?fault, "trying again");
-            // A connection that had gone stale in the pool is replaced at once.
-            if tries > 0 {
-                tokio::time::sleep(pause(tries)).await;
-            }
-            tries += 1;
-        }
-    }
-
-    async fn once<T>(&self, begin: Begin, work: impl AsyncFn(&mut E::Session) -> Step<T>) -> Step<T> {
-        let mut loan = self.loan().await?;
-        let Some(session) = loan.0.as_deref_mut() else {
-            return Err(self.closed());
-        };
-        session.begin(begin).await?;
-        match work(session).await {
-            Ok(value) => {
-                session.commit().await?;
-                Ok(value)
-            }
-            Err(fault) => {
-                // If this fails, the connection is closed, which does the same.
-                let _ = session.rollback().await;
-                Err(fault)
-            }
-        }
+    /// The tries of one transaction. `doing` completes "… failed".
+    pub(crate) fn tries<'a>(&'a self, how: Begin, doing: &'a str) -> Tries<'a, E> {
+        Tries { pool: self, how, doing, started: Instant::now(), failed: 0 }
     }
 
     async fn loan(&self) -> Step<Loan<E>> {
@@ -167,6 +148,59 @@ impl<E: Engine> Pool<E> {
         while self.connections.status().size > 0 && Instant::now() < patience {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+/// How often a transaction was tried, and whether it is worth another try.
+pub(crate) struct Tries<'a, E: Engine> {
+    pool: &'a Pool<E>,
+    how: Begin,
+    doing: &'a str,
+    started: Instant,
+    failed: u32,
+}
+
+impl<E: Engine> Tries<'_, E> {
+    /// Begins the transaction.
+    pub(crate) async fn begin(&self) -> Step<Loan<E>> {
+        if self.pool.read_only && self.how == Begin::Write {
+            let source = "the store was opened for reading only".into();
+            return Err(StoreError::ReadOnly { place: self.pool.server.place(), source }.into());
+        }
+        let mut loan = self.pool.loan().await?;
+        loan.session()?.begin(self.how).await?;
+        Ok(loan)
+    }
+
+    /// What is to be handed out; or nothing, after a pause, when the transaction is to be tried again.
+    pub(crate) async fn judge<T>(&mut self, result: Step<T>) -> Option<StoreResult<T>> {
+        let fault = match result {
+            Ok(value) => return Some(Ok(value)),
+            Err(fault) => fault,
+        };
+        let (server, waited) = (&self.pool.server, self.started.elapsed());
+        let in_time = waited < server.retry;
+        let goes_on = match fault.class() {
+            Some(Class::Duplicate) => self.failed < CONFLICTS,
+            Some(Class::Conflict) => self.failed < CONFLICTS || in_time,
+            _ => in_time,
+        };
+        if !fault.is_passing() || !goes_on {
+            return Some(Err(fault.explain(&server.place(), self.doing, self.how == Begin::Write, waited)));
+        }
+        tracing::debug!(
+            place = server.place(),
+            doing = self.doing,
+            failed = self.failed,
+            ?fault,
+            "trying again"
+        );
+        // A connection that had gone stale in the pool is replaced at once.
+        if self.failed > 0 {
+            tokio::time::sleep(pause(self.failed)).await;
+        }
+        self.failed += 1;
+        None
     }
 }
 

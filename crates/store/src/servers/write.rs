@@ -22,9 +22,45 @@ const LOOKUPS: usize = 32;
 /// Rows of the ledger or the outbox written with one statement.
 const BATCH: usize = 64;
 
-/// Everything of a chunk, if the lease is still held. `trusted`: the books are believed where they say that a slot is
-/// empty; if they are wrong, this fails with [`Class::Duplicate`].
-pub(super) async fn commit<S: Session>(
+/// The tries to commit one chunk, and what they learnt.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    stamp: String,
+    /// Whether the books are believed where they say that a slot is empty.
+    trusted: bool,
+    /// What the last try did, in case it was committed and only the answer got lost.
+    done: Option<Committed>,
+}
+
+impl Attempt {
+    pub(super) fn new() -> Self {
+        Self { stamp: lease::token(), trusted: true, done: None }
+    }
+
+    /// Writes everything of the chunk, if the lease is still held.
+    pub(super) async fn make<S: Session>(
+        &mut self,
+        session: &mut S,
+        lease: &Lease,
+        chunk: &Chunk,
+        told: Told,
+    ) -> Step<Committed> {
+        if let (true, Some(done)) = (lease::stamp(session, lease, &self.stamp).await?, self.done) {
+            return Ok(done);
+        }
+        let result = commit(session, lease, chunk, told, self.trusted).await;
+        match &result {
+            Ok(done) => self.done = Some(*done),
+            Err(fault) if fault.class() == Some(Class::Duplicate) => self.trusted = false,
+            Err(_) => {}
+        }
+        result
+    }
+}
+
+/// Everything of a chunk. `trusted`: the books are believed where they say that a slot is empty; if they are wrong, this
+/// fails with [`Class::Duplicate`].
+async fn commit<S: Session>(
     session: &mut S,
     lease: &Lease,
     chunk: &Chunk,

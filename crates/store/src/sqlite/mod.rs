@@ -44,6 +44,11 @@ pub const READER_CACHE_KIB: u32 = 2 * 1024;
 /// Connections that read at the same time.
 pub const READERS: usize = 2;
 
+/// The statements that make all tables, for the `sqlite3` shell.
+pub(crate) fn schema_sql() -> String {
+    schema::sql()
+}
+
 /// A store in one SQLite file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {

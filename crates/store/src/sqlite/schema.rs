@@ -70,6 +70,15 @@ fn apply(conn: &mut Connection, place: &Place, steps: &[Migration], step: &Migra
     Ok(())
 }
 
+/// Everything that makes an empty file a current one.
+pub(super) fn sql() -> String {
+    let step = |step: &Migration| {
+        let note = "INSERT INTO kline_migrations (version, applied_at) VALUES";
+        format!("{}\n{note} ({}, unixepoch() * 1000);\n", (step.sql)(), step.version)
+    };
+    MIGRATIONS.iter().map(step).collect()
+}
+
 fn first() -> String {
     let mut sql = String::from(BOOKS);
     for interval in Interval::ALL {

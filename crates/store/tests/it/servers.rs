@@ -155,11 +155,6 @@ fn own(recipe: &Recipe, dir: &Path) {
     }
 }
 
-/// Whether a program is here.
-pub fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
 /// Runs a client program with a script on its standard input and gives what it prints.
 pub fn shell(command: &[&str], script: &str) -> Result<String, String> {
     let mut child = Command::new(command[0])
