@@ -168,6 +168,19 @@ pub struct DisruptionBudget {
     pub selector: Option<LabelSelector>,
 }
 
+/// A ServiceMonitor of the Prometheus operator: which Services it has scraped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceMonitor {
+    /// Name and labels.
+    pub meta: Meta,
+    /// `spec.selector`, on the labels of Services.
+    pub selector: LabelSelector,
+    /// `spec.namespaceSelector.matchNames`; empty means the own namespace.
+    pub namespaces: Vec<Text>,
+    /// `spec.namespaceSelector.any`.
+    pub any_namespace: bool,
+}
+
 /// An object of another kind: known to be there, not looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherObject {

@@ -3,7 +3,7 @@
 use super::field::Reader;
 use crate::object::{
     Autoscaler, ConfigMap, DisruptionBudget, Label, LabelSelector, Labels, MatchExpression, Meta, Operator,
-    Owner, Secret,
+    Owner, Secret, ServiceMonitor,
 };
 use crate::source::{ProblemKind, Span, Text};
 use crate::yaml::{Node, Value};
@@ -183,6 +183,16 @@ impl Reader<'_> {
             .at(&["spec", "selector"])
             .map(|selector| self.selector(Some(selector), node.span, "spec.selector"));
         DisruptionBudget { meta, selector }
+    }
+
+    pub(super) fn service_monitor(&mut self, node: &Node<'_>, meta: Meta) -> ServiceMonitor {
+        let spaces = node.at(&["spec", "namespaceSelector"]);
+        ServiceMonitor {
+            selector: self.selector(node.at(&["spec", "selector"]), node.span, "spec.selector"),
+            namespaces: self.texts(spaces.and_then(|spaces| spaces.get("matchNames")), "matchNames"),
+            any_namespace: self.boolean(spaces.and_then(|spaces| spaces.get("any")), "any"),
+            meta,
+        }
     }
 }
 

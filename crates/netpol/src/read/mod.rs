@@ -9,7 +9,7 @@ mod workload;
 
 use crate::object::{
     AdminPolicy, Autoscaler, ConfigMap, DisruptionBudget, Ingress, Namespace, NetworkPolicy, OtherObject,
-    Secret, Service, Workload, WorkloadKind,
+    Secret, Service, ServiceMonitor, Workload, WorkloadKind,
 };
 use crate::source::{FileId, Limits, Problem, ProblemKind, SourceFile, Span};
 use crate::yaml::{self, Node, Value};
@@ -36,6 +36,8 @@ pub struct Input {
     pub autoscalers: Vec<Autoscaler>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
+    /// ServiceMonitors.
+    pub service_monitors: Vec<ServiceMonitor>,
     /// NetworkPolicies.
     pub policies: Vec<NetworkPolicy>,
     /// AdminNetworkPolicies, BaselineAdminNetworkPolicies and ClusterNetworkPolicies.
@@ -167,6 +169,9 @@ impl Input {
             ("Secret", _) => self.secrets.push(reader.secret(node, meta)),
             ("HorizontalPodAutoscaler", _) => self.autoscalers.push(reader.autoscaler(node, meta)),
             ("PodDisruptionBudget", _) => self.disruption_budgets.push(reader.disruption_budget(node, meta)),
+            ("ServiceMonitor", "monitoring.coreos.com") => {
+                self.service_monitors.push(reader.service_monitor(node, meta));
+            }
             _ => self.others.push(OtherObject { meta }),
         }
     }

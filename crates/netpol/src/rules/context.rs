@@ -298,11 +298,21 @@ impl<'a> Check<'a> {
         self.input.workloads.iter().any(|workload| self.namespace(&workload.meta) == namespace)
     }
 
-    /// Whether an object of a kind that is not looked into carries the labels: an operator will make pods from it.
+    /// Whether a custom resource carries the labels: its operator will make pods from it.
     pub(crate) fn is_made_by_operator(&self, selector: &LabelSelector, namespace: &str) -> bool {
+        const NO_PODS: [&str; 8] =
+            ["Monitor", "Rule", "Policy", "Route", "Certificate", "Issuer", "Secret", "Application"];
+        let custom = |meta: &Meta| {
+            let group = meta.api_version.value.split('/').next().unwrap_or("");
+            group.contains('.')
+                && !group.ends_with("k8s.io")
+                && !NO_PODS.iter().any(|word| meta.kind.value.ends_with(word))
+        };
         !selector.is_empty()
             && self.input.others.iter().any(|other| {
-                self.namespace(&other.meta) == namespace && selector.matches(&other.meta.labels) == Tri::Yes
+                custom(&other.meta)
+                    && self.namespace(&other.meta) == namespace
+                    && selector.matches(&other.meta.labels) == Tri::Yes
             })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::findings::{Finding, Severity};
 use crate::model::WorkloadId;
-use crate::object::Direction;
+use crate::object::{Direction, Meta};
 
 use super::Rule;
 use super::context::{Check, Sink};
@@ -42,6 +42,9 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         };
         open.entry((check.namespace(&workload.meta), word)).or_default().push(id);
     }
+    for namespace in check.input.namespaces.iter().filter(|namespace| check.is_checked(namespace.meta.span)) {
+        empty_namespace(check, &namespace.meta, sink);
+    }
     for ((namespace, word), ids) in open {
         for id in ids {
             let workload = &check.input.workloads[id];
@@ -53,4 +56,19 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
             );
         }
     }
+}
+
+/// A namespace without workloads and without policies: whatever is deployed there will be open.
+fn empty_namespace(check: &Check<'_>, meta: &Meta, sink: &mut Sink<'_>) {
+    let name = meta.name.value.as_str();
+    let has_policy = check.input.policies.iter().any(|policy| check.namespace(&policy.meta) == name);
+    let assumed = check.model.options().assume_default_deny.iter().any(|assumed| assumed == name);
+    if has_policy || assumed || meta.templated || check.is_inhabited(name) {
+        return;
+    }
+    sink.emit(
+        Finding::new(check.object(meta), format!("namespace {name} has no policy"))
+            .fix("add a default-deny to the namespace")
+            .group("namespaces"),
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::findings::{Finding, Severity};
 use crate::nearmiss;
-use crate::object::{Ingress, LabelSelector, PortRef, Service, Tri};
+use crate::object::{Ingress, LabelSelector, PortRef, Service, ServiceMonitor, Tri};
 
 use super::Rule;
 use super::context::{Check, Sink};
@@ -12,9 +12,9 @@ pub(super) static RULE: Rule = Rule {
     id: "NP601",
     name: "leads-nowhere",
     severity: Severity::Warning,
-    title: "a Service, Ingress, autoscaler or disruption budget points at nothing",
+    title: "a Service, Ingress, ServiceMonitor, autoscaler or disruption budget points at nothing",
     what: "A Service or PodDisruptionBudget whose selector matches no workload of its namespace, an Ingress whose Service or port does not \
-           exist, a HorizontalPodAutoscaler whose target does not exist. The closest match is named.",
+           exist, a ServiceMonitor that finds no Service, a HorizontalPodAutoscaler whose target does not exist. The closest match is named.",
     why: "The Service has no endpoints and the Ingress answers 503; the autoscaler reports FailedGetScale; the budget protects nobody.",
     example: "
 kind: Service
@@ -31,6 +31,9 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     }
     for ingress in check.input.ingresses.iter().filter(|ingress| check.is_checked(ingress.meta.span)) {
         self::ingress(check, ingress, sink);
+    }
+    for monitor in check.input.service_monitors.iter().filter(|monitor| check.is_checked(monitor.meta.span)) {
+        service_monitor(check, monitor, sink);
     }
     for scaler in check.input.autoscalers.iter().filter(|scaler| check.is_checked(scaler.meta.span)) {
         let (Some(kind), Some(name)) = (&scaler.target_kind, &scaler.target_name) else { continue };
@@ -92,6 +95,39 @@ fn service(check: &Check<'_>, service: &Service, sink: &mut Sink<'_>) {
     }
     let severity = if check.is_inhabited(namespace) { RULE.severity } else { Severity::Info };
     sink.emit_as(severity, with_closest(check, finding, &as_selector, namespace));
+}
+
+/// A ServiceMonitor that finds no Service.
+fn service_monitor(check: &Check<'_>, monitor: &ServiceMonitor, sink: &mut Sink<'_>) {
+    if monitor.meta.templated || monitor.selector.match_labels.incomplete {
+        return;
+    }
+    let own = check.namespace(&monitor.meta);
+    // Without a namespace of its own it goes wherever it is applied.
+    let anywhere =
+        monitor.any_namespace || (monitor.namespaces.is_empty() && monitor.meta.namespace.is_none());
+    let looks_in = |namespace: &str| match monitor.namespaces.as_slice() {
+        _ if anywhere => true,
+        [] => namespace == own,
+        names => names.iter().any(|name| name.value == namespace),
+    };
+    let finds = check.input.services.iter().any(|service| {
+        looks_in(check.namespace(&service.meta)) && monitor.selector.matches(&service.meta.labels) != Tri::No
+    });
+    if finds {
+        return;
+    }
+    let message = format!("ServiceMonitor {} finds no Service: nothing is scraped", monitor.meta.name);
+    let span = monitor.selector.requirements().next().map(|first| first.span());
+    let span = span.or(monitor.namespaces.first().map(|name| name.span)).unwrap_or(monitor.meta.name.span);
+    let severity = if check.input.services.is_empty() { Severity::Info } else { RULE.severity };
+    sink.emit_as(
+        severity,
+        Finding::new(check.object(&monitor.meta), message)
+            .at(span)
+            .note("it looks at the labels of Services, not of pods")
+            .fix("correct the selector, or add the Service with --context"),
+    );
 }
 
 fn with_closest(check: &Check<'_>, finding: Finding, selector: &LabelSelector, namespace: &str) -> Finding {
