@@ -48,20 +48,23 @@ fn start_slot(
         let end = options.until.or(now).unwrap_or_default();
         interval.slot_of(lookback.since(interval, end))
     };
-    match (options.since, options.job, extent) {
-        (Since::At(since), _, _) if options.until.is_some_and(|until| until <= since) => {
-            let until = options.until.unwrap_or_default();
+    let at = |since: Millis| match (options.until, now) {
+        (Some(until), _) if until <= since => {
             Err(JobError::Usage(format!("--until {until} is not after --since {since}: the range is empty")))
         }
-        (Since::At(since), _, _) => match now {
-            Some(now) if now <= since => Err(JobError::Usage(format!(
-                "--since {since} lies in the future: the exchange's clock says {now}"
-            ))),
-            _ => Ok(up(since)),
-        },
+        (_, Some(now)) if now <= since => Err(JobError::Usage(format!(
+            "--since {since} lies in the future: the exchange's clock says {now}"
+        ))),
+        _ => Ok(up(since)),
+    };
+    match (options.since, options.job, extent) {
+        (Since::At(since), _, _) => at(since),
+        (Since::Begin(_) | Since::Stored, Job::Extract, Some(extent)) => {
+            Ok(interval.slot_of(extent.last) + 1)
+        }
+        (Since::Begin(since), _, _) => at(since),
         (Since::Listing, _, _) => Ok(interval.slot_of(listing.unwrap_or_default())),
         (Since::Back(lookback), _, _) => Ok(back(lookback)),
-        (Since::Stored, Job::Extract, Some(extent)) => Ok(interval.slot_of(extent.last) + 1),
         (Since::Stored, Job::Extract, None) => Ok(back(Lookback::DEFAULT)),
         (Since::Stored, Job::FillGaps, Some(extent)) => Ok(interval.slot_of(extent.first)),
         (Since::Stored, Job::FillGaps, None) => Err(JobError::Usage(format!(

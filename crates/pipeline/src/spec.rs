@@ -36,6 +36,8 @@ impl Job {
 pub enum Since {
     /// At an instant.
     At(Millis),
+    /// Where the history of the series begins: fill-gaps starts there, extract only when nothing is stored yet.
+    Begin(Millis),
     /// At the first kline the exchange has.
     Listing,
     /// This far back from now.

@@ -67,7 +67,7 @@ async fn range(settings: &Settings, record: &SeriesRecord) -> Result<SlotRange, 
     let interval = record.series.interval;
     let up = |at: Millis| interval.slot_of(at) + i64::from(!interval.is_aligned(at));
     let (since, until) = (settings.since()?, settings.until()?);
-    if let (Since::At(since), Some(until)) = (since, until)
+    if let (Since::At(since) | Since::Begin(since), Some(until)) = (since, until)
         && until <= since
     {
         return Err(CliError::usage(format!(
@@ -75,7 +75,7 @@ async fn range(settings: &Settings, record: &SeriesRecord) -> Result<SlotRange, 
         )));
     }
     let start = match (since, record.extent, record.listed) {
-        (Since::At(since), _, _) => up(since),
+        (Since::At(since) | Since::Begin(since), _, _) => up(since),
         (Since::Listing, _, Some(listed)) => interval.slot_of(listed),
         (_, Some(extent), _) => interval.slot_of(extent.first),
         (_, None, _) => return Ok(SlotRange::new(0, 0)),

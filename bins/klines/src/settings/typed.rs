@@ -8,7 +8,7 @@ use binance::{ClientConfig, Endpoints};
 use kline::{Interval, Market, Millis, Series, Symbol};
 use pipeline::{Lookback, PreferSetting, Since};
 
-use super::{Origin, Settings, keys};
+use super::{Origin, Settings, Value, keys};
 use crate::args::OutputFormat;
 use crate::error::CliError;
 
@@ -112,11 +112,13 @@ impl Settings {
         })
     }
 
-    /// Where ranges begin. A look-back given more closely than a start counts instead of it, and the other way round.
+    /// Where ranges begin. A flag says where this run begins; the environment and the file say where history begins.
+    /// A look-back given more closely than a start counts instead of it, and the other way round.
     pub fn since(&self) -> Result<Since, CliError> {
+        let flag = matches!(self.get(keys::SINCE), Some(Value { origin: Origin::Flag(_), .. }));
         let since = self.read(keys::SINCE, |text| match text {
             "listing" => Ok(Since::Listing),
-            text => text.parse::<Millis>().map(Since::At),
+            text => text.parse::<Millis>().map(if flag { Since::At } else { Since::Begin }),
         })?;
         let lookback = self.read(keys::LOOKBACK, |text| match text.parse::<u32>() {
             Ok(0) => Err("a look-back of 0 klines is empty".to_owned()),

@@ -55,6 +55,17 @@ async fn extract_goes_on_after_the_last_stored_kline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_history_begins_matters_to_extract_only_while_nothing_is_stored() {
+    let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-03").await;
+    let series = series(Market::Um, "BTCUSDT", Interval::H1);
+    let options =
+        |day| Options { since: Since::Begin(at(day)), ..Options::new(Job::Extract, vec![series.clone()]) };
+    assert_eq!(world.run(&options("2024-01-02")).await.totals.written, 24);
+    let again = world.run(&options("2024-01-01")).await;
+    assert_eq!((again.outcome, again.totals.expected, again.totals.written), ("complete", 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn times_in_the_future_are_wrong_usage() {
     let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-01-01").await;
     let series = series(Market::Um, "BTCUSDT", Interval::M5);
