@@ -1,7 +1,9 @@
 //! What the tests share.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use netpol::SourceFile;
 use packet_proof::{Launcher, Plan, ProofError, Results, run};
 
 /// The crate's own program is the helper.
@@ -19,6 +21,19 @@ pub fn play(plan: &Plan) -> Option<Results> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The manifests of a folder, in the order of their names.
+pub fn manifests(folder: &Path) -> Vec<SourceFile> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read =
+        |path: &PathBuf| SourceFile::new(path.display().to_string(), fs::read_to_string(path).unwrap());
+    paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(read)
+        .collect()
 }
 
 /// The folder with test data that is no part of the repository.
