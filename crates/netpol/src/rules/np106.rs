@@ -2,7 +2,7 @@
 
 use crate::findings::{Finding, Severity};
 use crate::nearmiss;
-use crate::object::{LabelSelector, NetworkPolicy, PolicyPeer, Tri};
+use crate::object::{LabelSelector, NetworkPolicy, PolicyPeer, Requirement, Tri};
 
 use super::Rule;
 use super::context::{Check, Sink};
@@ -29,15 +29,22 @@ ingress:
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for (index, policy) in check.policies() {
+        let inhabited = check.is_inhabited(check.namespace(&policy.meta));
         // A policy that selects nothing is NP104's business.
-        if check.selected[index].is_empty() && !policy.pod_selector.is_empty() {
+        if inhabited && check.selected[index].is_empty() && !policy.pod_selector.is_empty() {
             continue;
         }
         for (direction, number, rule) in check.rules_of(policy) {
             for peer in rule.peers.iter().filter(|peer| !peer.invalid) {
                 if let Some(finding) = peer_finding(check, policy, peer) {
                     let place = format!("{direction} rule {number}");
-                    sink.emit(finding.cause("peer-matches-nothing", place, Some(peer.span)));
+                    let finding = finding.cause("peer-matches-nothing", place, Some(peer.span));
+                    if inhabited {
+                        sink.emit(finding);
+                    } else {
+                        let namespace = check.namespace(&policy.meta);
+                        sink.emit_as(Severity::Info, finding.group(format!("uninhabited {namespace}")));
+                    }
                 }
             }
         }
@@ -59,28 +66,7 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
     if pods.is_empty() || pods.match_labels.incomplete || namespaces.is_empty() {
         return None;
     }
-    // `namespaceSelector: {}` looks into namespaces that the input does not describe.
-    let everywhere = peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty);
-    // The resolver is NP204's business, and labels that controllers add are on no template.
-    let foreign = |key: &str, values: &[&str]| {
-        values.iter().any(|value| matches!(*value, "kube-dns" | "coredns"))
-            || key.ends_with("-hash")
-            || matches!(key, "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index")
-    };
-    let skip = pods.requirements().any(|one| foreign(one.key(), &one.values().collect::<Vec<_>>()));
-    if skip || namespaces.iter().any(|namespace| check.is_made_by_operator(pods, namespace)) {
-        return None;
-    }
-    let mut inhabited = false;
-    for (index, workload) in check.input.workloads.iter().enumerate() {
-        if namespaces.contains(&check.namespace(&workload.meta)) {
-            inhabited = true;
-            if pods.matches(&check.model.pod(index).labels) != Tri::No {
-                return None;
-            }
-        }
-    }
-    if !inhabited || everywhere {
+    if is_foreign(check, pods, &namespaces) || !is_missing(check, peer, pods, &namespaces) {
         return None;
     }
     let span = pods.requirements().next().map_or(pods.span, |first| first.span());
@@ -114,6 +100,36 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
             .fix("correct the selector, remove the peer, or add the workload's manifests with --context"),
     };
     Some(finding.group(format!("{place} {}", wanted.join(","))))
+}
+
+/// Pods that no manifest would show: the resolver (NP204's business), labels that controllers add, custom resources.
+fn is_foreign(check: &Check<'_>, pods: &LabelSelector, namespaces: &[&str]) -> bool {
+    let foreign = |one: Requirement<'_>| {
+        let key = one.key();
+        one.values().any(|value| matches!(value, "kube-dns" | "coredns"))
+            || key.ends_with("-hash")
+            || matches!(key, "statefulset.kubernetes.io/pod-name" | "apps.kubernetes.io/pod-index")
+    };
+    pods.requirements().any(foreign)
+        || namespaces.iter().any(|namespace| check.is_made_by_operator(pods, namespace))
+}
+
+/// Whether no workload of the namespaces matches, and that says something.
+fn is_missing(check: &Check<'_>, peer: &PolicyPeer, pods: &LabelSelector, namespaces: &[&str]) -> bool {
+    // `namespaceSelector: {}` looks into namespaces that the input does not describe.
+    if peer.namespace_selector.as_ref().is_some_and(LabelSelector::is_empty) {
+        return false;
+    }
+    let mut inhabited = peer.namespace_selector.is_none();
+    for (index, workload) in check.input.workloads.iter().enumerate() {
+        if namespaces.contains(&check.namespace(&workload.meta)) {
+            inhabited = true;
+            if pods.matches(&check.model.pod(index).labels) != Tri::No {
+                return false;
+            }
+        }
+    }
+    inhabited
 }
 
 /// A namespace selector that matches none of the known namespaces and almost one of them.
