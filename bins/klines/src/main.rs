@@ -61,7 +61,8 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let result = runtime.block_on(commands::dispatch(cli.command, &context));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     for problem in telemetry.shutdown() {
-        ui::note(&format!("warning: telemetry: {problem}"));
+        let hint = problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        ui::note(&format!("warning: telemetry: {problem}{hint}"));
     }
     result
 }

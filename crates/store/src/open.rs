@@ -77,15 +77,20 @@ impl Store {
 /// # Errors
 /// [`StoreError::UnknownScheme`] when no engine answers to the URL.
 pub fn schema_sql(url: &str) -> StoreResult<String> {
-    let statements: Vec<String> = match scheme(url) {
-        Some("sqlite") => return Ok(crate::sqlite::schema_sql()),
+    match scheme(url) {
+        Some("sqlite") => Ok(crate::sqlite::schema_sql()),
         #[cfg(feature = "mysql")]
-        Some(name) if mysql::SCHEMES.contains(&name) => mysql::schema_sql(),
+        Some(name) if mysql::SCHEMES.contains(&name) => Ok(script(&mysql::schema_sql())),
         #[cfg(feature = "postgres")]
-        Some(name) if postgres::SCHEMES.contains(&name) => postgres::schema_sql(),
-        _ => return Err(StoreError::UnknownScheme(shown(url))),
-    };
-    Ok(statements.iter().map(|sql| format!("{sql};\n\n")).collect())
+        Some(name) if postgres::SCHEMES.contains(&name) => Ok(script(&postgres::schema_sql())),
+        _ => Err(StoreError::UnknownScheme(shown(url))),
+    }
+}
+
+/// Statements as a script.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+fn script(statements: &[String]) -> String {
+    statements.iter().map(|sql| format!("{sql};\n\n")).collect()
 }
 
 /// What stands before the first colon, if it can be a scheme.

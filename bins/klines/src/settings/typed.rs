@@ -189,21 +189,12 @@ impl Settings {
         })
     }
 
-    /// Filter of log lines; `default` unless one is set.
+    /// Filter of log lines; `default` unless one is set. Libraries are kept quiet unless they are named.
     pub fn log_filter(&self, default: &str) -> Result<String, CliError> {
-        let set = self.read(keys::LOG_LEVEL, |text| {
-            // `WARNING` and `CRITICAL` are what other languages call these levels.
-            let text = match text.to_lowercase().as_str() {
-                "warning" => "warn".to_owned(),
-                "critical" | "fatal" => "error".to_owned(),
-                other => other.to_owned(),
-            };
-            match tracing_subscriber::EnvFilter::try_new(&text) {
-                Ok(_) => Ok(text),
-                Err(error) => Err(format!("`{text}` is not a log filter: {error}")),
-            }
-        })?;
-        Ok(set.unwrap_or_else(|| default.to_owned()))
+        match self.read(keys::LOG_LEVEL, telemetry::log_filter)? {
+            Some(filter) => Ok(filter),
+            None => telemetry::log_filter(default).map_err(CliError::usage),
+        }
     }
 
     /// Form of log lines.
