@@ -21,6 +21,9 @@ const VOLATILE: [&str; 9] = [
     "schedule",
 ];
 
+/// Labels as key and value.
+type Pairs = Vec<(String, String)>;
+
 /// A need of a workload that the policies deny.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked<'n> {
@@ -100,11 +103,7 @@ pub(super) fn egress_drafts(model: &Model<'_>, blocked: &[Blocked<'_>]) -> Vec<D
 }
 
 /// How to select the members of a group: all at once when that selects nothing else, else by equal labels.
-fn selections(
-    model: &Model<'_>,
-    namespace: &str,
-    members: Vec<WorkloadId>,
-) -> Vec<(Vec<(String, String)>, Vec<WorkloadId>)> {
+fn selections(model: &Model<'_>, namespace: &str, members: Vec<WorkloadId>) -> Vec<(Pairs, Vec<WorkloadId>)> {
     let labels = |id: &WorkloadId| telling(&model.pod(*id).labels);
     let mut shared = members.first().map(labels).unwrap_or_default();
     for id in &members {
@@ -201,7 +200,7 @@ fn selector(
     let apart = |chosen: &[(String, String)]| {
         let holds =
             |labels: &&Labels| chosen.iter().all(|(key, value)| labels.value(key) == Some(value.as_str()));
-        !chosen.is_empty() && !others.iter().any(|labels| holds(labels))
+        !chosen.is_empty() && !others.iter().any(holds)
     };
     for keys in used_keys(model, namespace) {
         let chosen: Vec<_> = labels.iter().filter(|(key, _)| keys.contains(key)).cloned().collect();
@@ -261,9 +260,9 @@ fn name(model: &Model<'_>, members: &[WorkloadId], before: &str, drafted: &[&str
     let namespace = members.first().map_or("", |id| namespace_of(model, *id));
     let default = model.options().default_namespace.as_str();
     let taken = |name: &str| {
-        let mut policies = input.policies.iter();
-        policies
-            .any(|policy| policy.meta.namespace_or(default) == namespace && policy.meta.name.value == name)
+        let mut in_namespace =
+            input.policies.iter().filter(|policy| policy.meta.namespace_or(default) == namespace);
+        drafted.contains(&name) || in_namespace.any(|policy| policy.meta.name.value == name)
     };
     let mut candidates =
         std::iter::once(base.clone()).chain((2..1000).map(|number| format!("{base}-{number}")));

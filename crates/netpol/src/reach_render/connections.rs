@@ -35,7 +35,7 @@ pub(super) fn collect(model: &Model<'_>) -> (Vec<Node>, Vec<Connection>) {
                 let members = &classes[to].members;
                 let other = if to == from { members.get(1) } else { members.first() };
                 let Some(receiver) = other else { continue };
-                let ends = with_rules.then(|| (Peer::Workload(*sender), Peer::Workload(*receiver)));
+                let ends = with_rules.then_some((Peer::Workload(*sender), Peer::Workload(*receiver)));
                 graph.connect(model, from, to, &group.ports, ends.as_slice());
             }
         }
