@@ -180,7 +180,10 @@ pub(super) fn entry(text: &str, names: &Names<'_>, namespace: &str) -> Result<En
     Ok(Entry::Endpoint { never, target, service, protocol, ports })
 }
 
-fn split_ports(text: &str) -> Result<(&str, Option<(u16, u16)>), String> {
+/// A host and, perhaps, first and last port.
+type HostAndPorts<'t> = (&'t str, Option<(u16, u16)>);
+
+fn split_ports(text: &str) -> Result<HostAndPorts<'_>, String> {
     let bare_v6 = text.parse::<IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
     if bare_v6 {
         return Ok((text, None));

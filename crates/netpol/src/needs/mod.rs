@@ -9,6 +9,8 @@ mod endpoint;
 pub(crate) mod env;
 mod judge;
 pub(crate) mod names;
+mod role;
+mod scan;
 mod service;
 mod switches;
 

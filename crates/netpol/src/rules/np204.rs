@@ -80,6 +80,6 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
 
 /// The place of an entry for DNS.
 pub(super) fn dns_place(policy: &NetworkPolicy) -> Option<Span> {
-    let entries = policy.rules(Direction::Egress).iter().flat_map(|rule| ports::single(rule));
+    let entries = policy.rules(Direction::Egress).iter().flat_map(ports::single);
     entries.into_iter().find(|(_, port, _)| matches!(port, 53 | 5353)).map(|(.., span)| span)
 }

@@ -111,7 +111,7 @@ fn mapped<'c>(
                     .iter()
                     .all(|pair| pod.pod.labels.value(&pair.key.value) == Some(&pair.value.value))
         };
-        if service.headless || selector.is_empty() || !receivers.iter().any(|pod| behind(&pod)) {
+        if service.headless || selector.is_empty() || !receivers.iter().any(behind) {
             return None;
         }
         let listed = service.ports.iter().find(|listed| {

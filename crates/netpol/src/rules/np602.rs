@@ -33,9 +33,15 @@ env:
 /// What the input does not have: by kind, namespace and name, the keys that are used and the places.
 type Outside<'a> = BTreeMap<(&'static str, &'a str, &'a str), (BTreeMap<&'a str, usize>, Span, usize)>;
 
+/// The keys that are used of each object, each with a place and a workload.
+type Keys<'a> = BTreeMap<(&'static str, &'a str, &'a str), BTreeMap<&'a str, (Span, usize)>>;
+
+/// An object that the input does not have: name, keys that are used, a place, a workload.
+type Missing<'a> = (&'a str, Vec<&'a str>, Span, usize);
+
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     let mut outside: Outside<'_> = BTreeMap::new();
-    let mut spellings: BTreeMap<(&'static str, &str, &str), BTreeMap<&str, (Span, usize)>> = BTreeMap::new();
+    let mut spellings: Keys<'_> = BTreeMap::new();
     for (id, workload) in check.workloads() {
         let namespace = check.namespace(&workload.meta);
         for container in &workload.pod.containers {
@@ -81,7 +87,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
 
 /// One note per namespace and kind; a name that is almost one of the input's is a warning of its own.
 fn not_in_input(check: &Check<'_>, outside: &Outside<'_>, sink: &mut Sink<'_>) {
-    let mut groups: BTreeMap<(&str, &str), Vec<(&str, Vec<&str>, Span, usize)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), Vec<Missing<'_>>> = BTreeMap::new();
     for ((kind, namespace, name), (keys, span, id)) in outside {
         let keys: Vec<&str> = keys.keys().copied().collect();
         if let Some(close) = similar_name(check, kind, namespace, name) {

@@ -25,7 +25,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for (_, workload) in check.workloads() {
         let Some(text) = workload.cron.as_ref().and_then(|cron| cron.schedule.as_ref()) else { continue };
         let Some(schedule) = Schedule::parse(&text.value) else { continue };
-        let off = |field: &Field| field.step.is_some_and(|step| step > 1 && field.size % step != 0);
+        let off = |field: &Field| field.step.is_some_and(|step| step > 1 && !field.size.is_multiple_of(step));
         let (field, unit) = if off(&schedule.hours) {
             (&schedule.hours, "hours")
         } else if off(&schedule.minutes) {
