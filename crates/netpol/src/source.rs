@@ -182,7 +182,7 @@ pub struct Problem {
 pub struct Limits {
     /// Most bytes in one file.
     pub file_bytes: usize,
-    /// Most YAML nodes in one file, nodes repeated through aliases included.
+    /// Most YAML nodes in one document, nodes repeated through aliases included.
     pub nodes: usize,
     /// Most nodes in one file that aliases and merge keys may add.
     pub alias_nodes: usize,

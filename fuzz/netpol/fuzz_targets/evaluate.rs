@@ -30,13 +30,13 @@ fuzz_target!(|text: &str| {
             let decision = model.decide(&sender, &Peer::Name("example.com".to_owned()), Protocol::Tcp, 443);
             let open = decision.egress.as_ref().is_none_or(|side| side.rules.is_empty() && side.selected_by.is_empty());
             assert!(!open || decision.verdict == Verdict::Allowed);
-            model.verdict(&sender, &Target::Dns, Protocol::Udp, 53);
+            let _ = model.verdict(&sender, &Target::Dns, Protocol::Udp, 53);
             for service in 0..input.services.len().min(12) {
-                model.verdict(&sender, &Target::Service(service), Protocol::Tcp, 80);
+                let _ = model.verdict(&sender, &Target::Service(service), Protocol::Tcp, 80);
             }
-            model.exposure(from);
+            let _ = model.exposure(from);
         }
-        model.entry_paths();
+        let _ = model.entry_paths();
         assert!(netpol::diff(&model, &model).is_empty());
     }
 });

@@ -5,6 +5,9 @@ use crate::source::{Problem, ProblemKind, Span, Spanned, Text};
 use crate::yaml::scalar::parse_int;
 use crate::yaml::{Entry, Node, ScalarKind, Value};
 
+/// One document never reports more than this.
+const MOST_PROBLEMS: usize = 50_000;
+
 /// Reads the fields of one object.
 pub(crate) struct Reader<'p> {
     problems: &'p mut Vec<Problem>,
@@ -18,7 +21,9 @@ impl<'p> Reader<'p> {
     }
 
     pub(super) fn report(&mut self, kind: ProblemKind, span: Span, message: impl Into<String>) {
-        self.problems.push(Problem { kind, span, message: message.into(), object: self.object.clone() });
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(Problem { kind, span, message: message.into(), object: self.object.clone() });
+        }
     }
 
     fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {

@@ -107,10 +107,9 @@ impl Input {
             self.read_object(root, None, problems, 0);
         });
         if problems.len() > limits.problems {
-            let more = problems.len() - limits.problems;
             problems.truncate(limits.problems);
             let span = problems.last().map_or_else(Span::default, |problem| problem.span);
-            let message = format!("{more} more problems in this file are not shown");
+            let message = "there are more problems in this file, which are not shown".to_owned();
             problems.push(Problem { kind: ProblemKind::Limit, span, message, object: String::new() });
         }
         self.problems.append(&mut problems);

@@ -79,6 +79,10 @@ fn run(
     let mut seen = 0;
     let mut ignored = Vec::new();
     loop {
+        // A file of nothing but mistakes must not fill the memory with reports of them.
+        if problems.len() > source.limits.problems.saturating_mul(2) {
+            problems.truncate(source.limits.problems + 1);
+        }
         let sink = if seen < skip { &mut ignored } else { &mut *problems };
         match parser.next_event()? {
             Ok((event, span)) => {
@@ -166,7 +170,10 @@ impl<'s, 'l> Builder<'s, 'l> {
         problems: &mut Vec<Problem>,
     ) -> Result<Option<Node<'s>>, Stop> {
         match event {
-            Event::DocumentStart(..) => self.abandon(),
+            Event::DocumentStart(..) => {
+                self.abandon();
+                self.nodes = 0;
+            }
             Event::DocumentEnd => {
                 self.anchors.clear();
                 return Ok(self.root.take());
@@ -227,7 +234,7 @@ impl<'s, 'l> Builder<'s, 'l> {
     fn place(&mut self, node: Node<'s>, anchor: usize, problems: &mut Vec<Problem>) -> Result<(), Stop> {
         self.nodes += 1;
         if self.nodes > self.source.limits.nodes {
-            return Err(self.over("nodes", self.source.limits.nodes, node.span, problems));
+            return Err(self.over("nodes in one document", self.source.limits.nodes, node.span, problems));
         }
         if anchor > 0 {
             let size = size(&node);
