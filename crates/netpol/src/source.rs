@@ -68,8 +68,19 @@ impl SourceFile {
     /// Line `number` (from 1) without its line break; empty when there is none.
     #[must_use]
     pub fn line(&self, number: u32) -> &str {
-        let index = (number as usize).saturating_sub(1);
-        self.text.lines().nth(index).unwrap_or("")
+        self.lines().nth((number as usize).saturating_sub(1)).unwrap_or("")
+    }
+
+    /// The lines as spans count them: YAML ends a line at a line feed, a carriage return, or both in a row.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let mut rest = Some(self.text.as_str());
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let Some(at) = text.find(['\n', '\r']) else { return rest.take() };
+            let (line, tail) = text.split_at(at);
+            rest = tail.strip_prefix("\r\n").or_else(|| tail.get(1..));
+            Some(line)
+        })
     }
 
     pub(crate) fn undecodable(&self, file: FileId) -> Option<(Span, &str)> {

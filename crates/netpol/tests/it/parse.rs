@@ -76,6 +76,18 @@ fn columns_count_characters_and_bytes_count_from_the_start_of_the_file() {
 }
 
 #[test]
+fn lines_are_counted_as_yaml_counts_them() {
+    let input = read("apiVersion: v1\rkind: Namespace\r\nmetadata:\n  name: a\r  labels: {x: 1}\n\n");
+    let lines: Vec<&str> = input.files[0].lines().collect();
+    assert_eq!(
+        lines,
+        ["apiVersion: v1", "kind: Namespace", "metadata:", "  name: a", "  labels: {x: 1}", "", ""]
+    );
+    assert_eq!(input.problems[0].span.line, 5);
+    assert_eq!(input.files[0].line(5), "  labels: {x: 1}");
+}
+
+#[test]
 fn json_lists_and_typed_lists_are_read() {
     let input = read(
         r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}},
