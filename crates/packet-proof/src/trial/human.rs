@@ -33,6 +33,11 @@ pub fn human(proof: &Proof) -> String {
         proof.rows.iter().map(|row| row.attempts.len()).sum::<usize>(),
         proof.profile
     );
+    if proof.rows.iter().any(|row| row.one_of_several) {
+        text.push_str(
+            "?: the files do not show the host; it was tried in every place it may be, and one suffices.\n",
+        );
+    }
     if proof.mismatches > 0 {
         let _ = writeln!(
             text,
@@ -56,6 +61,7 @@ pub fn human(proof: &Proof) -> String {
 fn write_row(text: &mut String, row: &Row) {
     let mark = match (row.agrees, row.needed) {
         (Some(false), _) => "!!",
+        (_, true) if row.one_of_several => " ?",
         (_, true) => "  ",
         // Tried for comparison only.
         (_, false) => " ~",

@@ -35,6 +35,7 @@ struct Draft {
     workloads: Vec<String>,
     need: String,
     needed: bool,
+    one_of_several: bool,
     to: String,
     protocol: Protocol,
     port: u16,
@@ -53,7 +54,7 @@ pub struct Proof {
     pub rows: Vec<Row>,
     /// Rows in which kernel and engine disagree.
     pub mismatches: usize,
-    /// Needs whose packets did not get through.
+    /// Needs whose packets did not get through, each counted once.
     pub blocked: usize,
     /// Parts of policies that the kernel rules do not cover.
     pub not_compiled: Vec<String>,
@@ -68,6 +69,8 @@ pub struct Row {
     pub need: String,
     /// Whether this protocol is the one that is needed; the other was tried for comparison.
     pub needed: bool,
+    /// The files do not show the host: it was tried in every place it may be, and one that is reached suffices.
+    pub one_of_several: bool,
     /// Where the packets went.
     pub to: String,
     /// Protocol.
@@ -126,6 +129,7 @@ pub fn prepare(model: &Model<'_>, needs: &[WorkloadNeeds], workloads: &[Workload
                         workloads: names.clone(),
                         need: need.label(),
                         needed,
+                        one_of_several: need.target == Target::Hidden,
                         to: places.describe(&ends),
                         protocol,
                         port,
@@ -183,11 +187,11 @@ impl Trial {
                 Verdict::Denied => Some(kernel == "denied"),
             };
             proof.mismatches += usize::from(agrees == Some(false));
-            proof.blocked += usize::from(draft.needed && kernel == "denied");
             proof.rows.push(Row {
                 workloads: draft.workloads.clone(),
                 need: draft.need.clone(),
                 needed: draft.needed,
+                one_of_several: draft.one_of_several,
                 to: draft.to.clone(),
                 protocol: draft.protocol.to_string(),
                 port: draft.port,
@@ -197,8 +201,23 @@ impl Trial {
                 attempts: own.iter().map(|(probe, outcome)| format!("{}: {outcome}", probe.to)).collect(),
             });
         }
+        proof.blocked = blocked(&proof.rows);
         proof
     }
+}
+
+/// Number of needs, each counted once, whose packets did not get through.
+fn blocked(rows: &[Row]) -> usize {
+    let mut needs: BTreeMap<(&[String], &str), Vec<&Row>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.needed) {
+        needs.entry((&row.workloads, &row.need)).or_default().push(row);
+    }
+    let denied = |row: &&Row| row.kernel == "denied";
+    let is_blocked = |rows: &Vec<&Row>| match rows.iter().all(|row| row.one_of_several) {
+        true => rows.iter().all(|row| denied(row)),
+        false => rows.iter().any(|row| denied(row)),
+    };
+    needs.values().filter(|rows| is_blocked(rows)).count()
 }
 
 /// Workloads that no policy and no need tells apart, as one.
