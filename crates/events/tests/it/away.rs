@@ -18,7 +18,7 @@ fn hurried(settings: NatsSettings) -> NatsSettings {
 
 #[tokio::test]
 async fn what_could_not_be_sent_goes_out_in_order_when_the_server_is_back() {
-    let Some(mut server) = Server::reserve("") else { return };
+    let Some(server) = Server::reserve("") else { return };
     let outbox = Memory::with(numbered(5, "a.b"));
     let away = deliver_outbox(&outbox, &server.settings()).await;
     assert_eq!((away.sent, away.left), (0, 5));
@@ -55,7 +55,7 @@ async fn a_server_that_restarts_in_the_middle_gets_everything_once() {
         let mut done = restarted.lock().unwrap();
         if !*done {
             *done = true;
-            let mut server = of_hook.lock().unwrap();
+            let server = of_hook.lock().unwrap();
             server.down();
             server.up();
         }
@@ -87,7 +87,7 @@ async fn a_restart_loses_no_message_without_a_stream_either() {
         let mut done = restarted.lock().unwrap();
         if !*done {
             *done = true;
-            let mut server = of_hook.lock().unwrap();
+            let server = of_hook.lock().unwrap();
             server.down();
             server.up();
         }
@@ -116,7 +116,7 @@ async fn a_server_that_hangs_costs_no_more_than_the_deadline() {
 
 #[tokio::test]
 async fn a_server_that_dies_after_connecting_costs_no_more_than_the_deadline() {
-    let Some(mut server) = Server::start("") else { return };
+    let Some(server) = Server::start("") else { return };
     let publisher = events::Publisher::connect(&server.settings()).await.unwrap();
     server.down();
     let outbox = Memory::with(numbered(2, "a"));

@@ -25,7 +25,7 @@ fn write_certificates(server: &Server) {
 }
 
 fn start(verify: bool) -> Option<Server> {
-    let mut server = Server::reserve(&format!(
+    let server = Server::reserve(&format!(
         "tls {{ cert_file: \"DIR/server.pem\", key_file: \"DIR/server.key\", ca_file: \"DIR/ca.pem\", verify: {verify} }}"
     ))?;
     write_certificates(&server);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use telemetry::FLUSH_LIMIT;
 
-use crate::collector::{Collector, certificate};
 use crate::process::{Ran, run};
+use test_servers::collector::{Collector, certificate};
 
 /// A machine under load needs time for everything; what is asserted is that nobody waits for the collector's sake.
 const SLACK: Duration = Duration::from_secs(8);

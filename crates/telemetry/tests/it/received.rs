@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use telemetry::names::{self, Kind, METRICS};
 use tonic::transport::Identity;
 
-use crate::collector::{Collector, Got, certificate};
 use crate::process::{Ran, run};
+use test_servers::collector::{Collector, Got, certificate};
 
 const IDENTITY: [(&str, &str); 3] =
     [("OTEL_SERVICE_NAME", "klines-gap-filler"), ("POD_NAME", "filler-1"), ("POD_NAMESPACE", "petrosa-apps")];

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::collector::Collector;
 use crate::process::run;
+use test_servers::collector::Collector;
 
 #[test]
 fn without_an_endpoint_there_is_nothing_but_the_log() {

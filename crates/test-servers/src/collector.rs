@@ -33,35 +33,45 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Response, Status};
 
 /// What arrived.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Got {
+    /// Spans.
     pub traces: Vec<ExportTraceServiceRequest>,
+    /// Metrics.
     pub metrics: Vec<ExportMetricsServiceRequest>,
+    /// Log records.
     pub logs: Vec<ExportLogsServiceRequest>,
     /// Path and headers of each request.
     pub requests: Vec<(String, Vec<(String, String)>)>,
 }
 
 impl Got {
+    /// The values of a header in all requests.
     pub fn header(&self, name: &str) -> Vec<&str> {
         let headers = self.requests.iter().flat_map(|(_, headers)| headers);
         headers.filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 
-type Shared = Arc<Mutex<Got>>;
+/// What arrived, while more arrives.
+pub type Shared = Arc<Mutex<Got>>;
 
+/// A collector on a runtime of its own.
+#[derive(Debug)]
 pub struct Collector {
     _runtime: Runtime,
     address: SocketAddr,
+    /// What it got until now.
     pub got: Shared,
 }
 
 impl Collector {
+    /// Its endpoint, unencrypted.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
