@@ -210,6 +210,10 @@ pub fn policies_for(model: &Model<'_>, workload: WorkloadId) -> Vec<NearPolicy> 
     let mut found = Vec::new();
     for (index, policy) in input.policies.iter().enumerate() {
         let policy_namespace = policy.meta.namespace_or(default);
+        // In another namespace only a full match is worth a word; most policies are there.
+        if policy_namespace != namespace && policy.pod_selector.matches(&own.pod.labels) != Tri::Yes {
+            continue;
+        }
         let Some((comparison, score)) = candidate(policy, policy_namespace == namespace, own) else {
             continue;
         };
@@ -305,6 +309,9 @@ pub fn workload_for(
     for (index, workload) in model.input().workloads.iter().enumerate() {
         let here = workload.meta.namespace_or(default);
         let same = namespace.is_none_or(|namespace| namespace == here);
+        if !same && selector.matches(&workload.pod.labels) != Tri::Yes {
+            continue;
+        }
         let comparison = compare(selector, &workload.pod.labels, &elsewhere(workload));
         let full = comparison.differences.is_empty() && !comparison.matched.is_empty();
         let score = match (same, full) {

@@ -1,6 +1,6 @@
 //! From a workload to its needs.
 
-use crate::object::{Protocol, Workload};
+use crate::object::{Protocol, Workload, WorkloadKind};
 use crate::source::{Span, Text};
 
 use super::declared::{self, Entry};
@@ -125,9 +125,7 @@ fn declared_entries(
             read(word, false, ANNOTATION, pair.value.span, found);
         }
         // A bare Pod is its own template: one place, not two.
-        if std::ptr::eq(annotations, &raw const workload.meta.annotations)
-            && workload.pod.annotations.span == annotations.span
-        {
+        if workload.kind == WorkloadKind::Pod {
             break;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::object::{ConfigMap, Container, EnvValue, Secret};
+use crate::object::{ConfigMap, Container, EnvValue, EnvVar, Secret};
 use crate::read::Input;
 use crate::source::Span;
 
@@ -131,43 +131,54 @@ pub(crate) fn variables<'a>(
         }
     }
     for entry in &container.env {
-        let mut variable = Variable {
-            name: entry.name.value.clone(),
-            value: Value::Runtime,
-            span: entry.span,
-            value_span: None,
-            origin: Origin::Field,
-        };
-        match &entry.value {
-            EnvValue::Literal(text, _) => {
-                variable.value = Value::Known(expand(&text.value, &found));
-                variable.value_span = Some(text.span);
-                variable.origin = Origin::Literal;
-            }
-            EnvValue::ConfigMapKey(reference) => {
-                let (owner, key) = (reference.name.value.as_str(), reference.key.value.as_str());
-                let map = configs.map(namespace, owner);
-                variable.origin = Origin::ConfigMap(owner, key, map.is_some());
-                let pair = map.map(|map| map.data.iter().find(|pair| pair.key.value == key));
-                variable.value_span = pair.flatten().map(|pair| pair.value.span);
-                variable.value = match pair {
-                    None => Value::Hidden,
-                    Some(None) => Value::Absent,
-                    Some(Some(pair)) => Value::Known(pair.value.value.clone()),
-                };
-            }
-            EnvValue::SecretKey(reference) => {
-                let (owner, key) = (reference.name.value.as_str(), reference.key.value.as_str());
-                let secret = configs.secret(namespace, owner);
-                variable.origin = Origin::Secret(owner, key, secret.is_some());
-                let lacks = secret.is_some_and(|secret| !secret.keys.iter().any(|known| known.value == key));
-                variable.value = if lacks { Value::Absent } else { Value::Hidden };
-            }
-            EnvValue::Field(_) | EnvValue::Other => {}
-        }
+        let variable = entry_variable(entry, &found, namespace, configs);
         set(&mut found, variable);
     }
     found
+}
+
+/// One entry of `env`; `before` are the variables that stand before it.
+fn entry_variable<'a>(
+    entry: &'a EnvVar,
+    before: &[Variable<'a>],
+    namespace: &str,
+    configs: &Configs<'a>,
+) -> Variable<'a> {
+    let mut variable = Variable {
+        name: entry.name.value.clone(),
+        value: Value::Runtime,
+        span: entry.span,
+        value_span: None,
+        origin: Origin::Field,
+    };
+    match &entry.value {
+        EnvValue::Literal(text, _) => {
+            variable.value = Value::Known(expand(&text.value, before));
+            variable.value_span = Some(text.span);
+            variable.origin = Origin::Literal;
+        }
+        EnvValue::ConfigMapKey(reference) => {
+            let (owner, key) = (reference.name.value.as_str(), reference.key.value.as_str());
+            let map = configs.map(namespace, owner);
+            variable.origin = Origin::ConfigMap(owner, key, map.is_some());
+            let pair = map.map(|map| map.data.iter().find(|pair| pair.key.value == key));
+            variable.value_span = pair.flatten().map(|pair| pair.value.span);
+            variable.value = match pair {
+                None => Value::Hidden,
+                Some(None) => Value::Absent,
+                Some(Some(pair)) => Value::Known(pair.value.value.clone()),
+            };
+        }
+        EnvValue::SecretKey(reference) => {
+            let (owner, key) = (reference.name.value.as_str(), reference.key.value.as_str());
+            let secret = configs.secret(namespace, owner);
+            variable.origin = Origin::Secret(owner, key, secret.is_some());
+            let lacks = secret.is_some_and(|secret| !secret.keys.iter().any(|known| known.value == key));
+            variable.value = if lacks { Value::Absent } else { Value::Hidden };
+        }
+        EnvValue::Field(_) | EnvValue::Other => {}
+    }
+    variable
 }
 
 fn set<'a>(found: &mut Vec<Variable<'a>>, variable: Variable<'a>) {

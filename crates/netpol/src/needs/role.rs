@@ -2,6 +2,74 @@
 
 use super::service;
 
+const NOT: [&str; 31] = [
+    "LISTEN",
+    "BIND",
+    "ADVERTISE",
+    "ADVERTISED",
+    "CORS",
+    "ORIGIN",
+    "ORIGINS",
+    "CALLBACK",
+    "REDIRECT",
+    "DOCS",
+    "DOCUMENTATION",
+    "HOMEPAGE",
+    "SUPPORT",
+    "TERMS",
+    "PRIVACY",
+    "LOGO",
+    "ICON",
+    "AVATAR",
+    "PUBLIC",
+    "EXTERNAL",
+    "ROOT",
+    "SITE",
+    "NO",
+    "ALLOWED",
+    "IMAGE",
+    "REPOSITORY",
+    "XMLNS",
+    "SCHEMA",
+    "NOPROXY",
+    "PATH",
+    "DESCRIPTION",
+];
+const DOUBT: [&str; 6] = ["ISSUER", "AUDIENCE", "REALM", "FRONTEND", "DASHBOARD", "WEBSITE"];
+const URL: [&str; 14] = [
+    "URL",
+    "URLS",
+    "URI",
+    "URIS",
+    "DSN",
+    "ENDPOINT",
+    "ENDPOINTS",
+    "STRING",
+    "CONNECTION",
+    "CONN",
+    "WEBHOOK",
+    "BASE",
+    "PROXY",
+    "STORE",
+];
+const HOST: [&str; 15] = [
+    "HOST",
+    "HOSTS",
+    "HOSTNAME",
+    "ADDR",
+    "ADDRESS",
+    "ADDRESSES",
+    "SERVER",
+    "SERVERS",
+    "BROKER",
+    "BROKERS",
+    "BOOTSTRAP",
+    "PEERS",
+    "SEEDS",
+    "UPSTREAM",
+    "PGHOST",
+];
+
 /// What a variable's name says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -19,73 +87,6 @@ pub(super) enum Role {
 
 impl Role {
     pub(super) fn of(key: &str) -> Self {
-        const NOT: [&str; 31] = [
-            "LISTEN",
-            "BIND",
-            "ADVERTISE",
-            "ADVERTISED",
-            "CORS",
-            "ORIGIN",
-            "ORIGINS",
-            "CALLBACK",
-            "REDIRECT",
-            "DOCS",
-            "DOCUMENTATION",
-            "HOMEPAGE",
-            "SUPPORT",
-            "TERMS",
-            "PRIVACY",
-            "LOGO",
-            "ICON",
-            "AVATAR",
-            "PUBLIC",
-            "EXTERNAL",
-            "ROOT",
-            "SITE",
-            "NO",
-            "ALLOWED",
-            "IMAGE",
-            "REPOSITORY",
-            "XMLNS",
-            "SCHEMA",
-            "NOPROXY",
-            "PATH",
-            "DESCRIPTION",
-        ];
-        const DOUBT: [&str; 6] = ["ISSUER", "AUDIENCE", "REALM", "FRONTEND", "DASHBOARD", "WEBSITE"];
-        const URL: [&str; 14] = [
-            "URL",
-            "URLS",
-            "URI",
-            "URIS",
-            "DSN",
-            "ENDPOINT",
-            "ENDPOINTS",
-            "STRING",
-            "CONNECTION",
-            "CONN",
-            "WEBHOOK",
-            "BASE",
-            "PROXY",
-            "STORE",
-        ];
-        const HOST: [&str; 15] = [
-            "HOST",
-            "HOSTS",
-            "HOSTNAME",
-            "ADDR",
-            "ADDRESS",
-            "ADDRESSES",
-            "SERVER",
-            "SERVERS",
-            "BROKER",
-            "BROKERS",
-            "BOOTSTRAP",
-            "PEERS",
-            "SEEDS",
-            "UPSTREAM",
-            "PGHOST",
-        ];
         if key.is_empty() || matches!(key, "HOST" | "HOSTNAME" | "POD_IP" | "HOST_IP") {
             return Self::Other;
         }

@@ -173,6 +173,8 @@ pub(crate) struct Check<'a> {
     pub(crate) selected: Vec<Vec<WorkloadId>>,
     /// By workload: the policies that select it for ingress and for egress.
     selecting: Vec<[Vec<(PolicyRef, Tri)>; 2]>,
+    /// Labels of the namespaces that the input defines, the name label included.
+    namespace_labels: HashMap<&'a str, Labels>,
     pub(crate) names: Names<'a>,
     pub(crate) configs: Configs<'a>,
     /// Workloads whose missing policy a finding has explained already.
@@ -203,6 +205,11 @@ impl<'a> Check<'a> {
             }
             selecting.push(both);
         }
+        let namespace_labels = input.namespaces.iter().map(|namespace| {
+            let name = namespace.meta.name.value.as_str();
+            (name, named(namespace.meta.labels.clone(), name))
+        });
+        let namespace_labels = namespace_labels.collect();
         Self {
             model,
             input,
@@ -212,6 +219,7 @@ impl<'a> Check<'a> {
             judged,
             selected,
             selecting,
+            namespace_labels,
             names: Names::new(input, default),
             configs: Configs::new(input, default),
             explained: RefCell::new(BTreeSet::new()),
@@ -318,16 +326,10 @@ impl<'a> Check<'a> {
 
     /// Whether a selector matches a namespace. Without a Namespace object its labels are not known, but for its name.
     pub(crate) fn namespace_matches(&self, selector: &LabelSelector, name: &str) -> Tri {
-        let text = |value: &str| Text { value: value.to_owned(), span: Span::default() };
-        let known = self.input.namespaces.iter().find(|namespace| namespace.meta.name.value == name);
-        let mut labels = match known {
-            Some(namespace) => namespace.meta.labels.clone(),
-            None => Labels { incomplete: true, ..Labels::default() },
-        };
-        if labels.get(NAMESPACE_NAME_LABEL).is_none() {
-            labels.pairs.push(Label { key: text(NAMESPACE_NAME_LABEL), value: text(name), templated: false });
+        match self.namespace_labels.get(name) {
+            Some(labels) => selector.matches(labels),
+            None => selector.matches(&named(Labels { incomplete: true, ..Labels::default() }, name)),
         }
-        selector.matches(&labels)
     }
 
     fn configured(&self, rule: &Rule) -> Option<Option<Severity>> {
@@ -393,6 +395,15 @@ impl<'a> Check<'a> {
         }
         found
     }
+}
+
+/// Labels of a namespace with the label that the control plane sets.
+fn named(mut labels: Labels, name: &str) -> Labels {
+    if labels.get(NAMESPACE_NAME_LABEL).is_none() {
+        let text = |value: &str| Text { value: value.to_owned(), span: Span::default() };
+        labels.pairs.push(Label { key: text(NAMESPACE_NAME_LABEL), value: text(name), templated: false });
+    }
+    labels
 }
 
 /// Decisions by kind, namespace and name: rule, reason, place.

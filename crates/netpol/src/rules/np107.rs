@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::findings::{Finding, Severity};
 use crate::model::NAMESPACE_NAME_LABEL;
-use crate::nearmiss::similar::{self, Likeness};
 use crate::object::{LabelSelector, NetworkPolicy, Tri};
 use crate::source::Span;
 
@@ -86,12 +85,15 @@ fn spellings(check: &Check<'_>, sink: &mut Sink<'_>) {
         }
     }
     for ((_, key), of_key) in &values {
-        let all: Vec<(&&str, &(usize, Span))> = of_key.iter().collect();
         let mut pairs = Vec::new();
-        for (at, (a, first)) in all.iter().enumerate() {
-            for (b, second) in all.iter().skip(at + 1) {
-                if is_respelled(a, b) {
-                    pairs.push((**a, **b, **first, **second));
+        let mut seen: BTreeMap<String, (&str, (usize, Span))> = BTreeMap::new();
+        for (value, place) in of_key {
+            let spelling = flat(value);
+            let earlier = seen.get(&spelling).or_else(|| seen.get(&swapped(&spelling)?));
+            match earlier {
+                Some((other, first)) => pairs.push((*other, *value, *first, *place)),
+                None => {
+                    seen.insert(spelling, (value, *place));
                 }
             }
         }
@@ -112,31 +114,36 @@ fn spellings(check: &Check<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-fn is_respelled(a: &str, b: &str) -> bool {
-    matches!(similar::values(a, b), Some(Likeness::Case | Likeness::Separators)) || is_swapped(a, b)
+/// A value without what spellings differ in: case and separators.
+fn flat(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// `m5` and `5m`.
-fn is_swapped(a: &str, b: &str) -> bool {
-    let split = |text: &str| {
-        let at = text.find(|c: char| c.is_ascii_digit() != text.starts_with(|c: char| c.is_ascii_digit()))?;
-        Some((text.get(..at)?.to_owned(), text.get(at..)?.to_owned()))
-    };
-    match (split(a), split(b)) {
-        (Some((a1, a2)), Some((b1, b2))) => a1 == b2 && a2 == b1 && a1 != a2,
-        _ => false,
-    }
+/// `m5` for `5m`: number and unit changed over.
+fn swapped(text: &str) -> Option<String> {
+    let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
+    let at = text.find(|c: char| c.is_ascii_digit() != digit_first)?;
+    let (head, tail) = (text.get(..at)?, text.get(at..)?);
+    // More than one number and one unit is a name and not a quantity.
+    let one_part = tail.chars().all(|c| c.is_ascii_digit() != digit_first);
+    one_part.then(|| format!("{tail}{head}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_swapped;
+    use super::{flat, swapped};
 
     #[test]
-    fn number_and_unit_may_be_swapped() {
-        assert!(is_swapped("m5", "5m"));
-        assert!(is_swapped("15m", "m15"));
-        assert!(!is_swapped("m5", "15m"));
-        assert!(!is_swapped("web", "bew"));
+    fn number_and_unit_may_be_changed_over() {
+        assert_eq!(swapped("m5").as_deref(), Some("5m"));
+        assert_eq!(swapped("15m").as_deref(), Some("m15"));
+        assert_eq!(swapped("web"), None);
+        assert_eq!(swapped("v1beta1"), None);
+    }
+
+    #[test]
+    fn case_and_separators_are_spelling() {
+        assert_eq!(flat("Gap_Filler"), flat("gap-filler"));
+        assert_ne!(flat("m5"), flat("m15"));
     }
 }

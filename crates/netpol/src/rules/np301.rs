@@ -146,13 +146,12 @@ fn receivers<'c>(
         }
         rule.peers.iter().any(|peer| {
             let pods = peer.pod_selector.as_ref();
-            let space = match &peer.namespace_selector {
-                Some(selector) => check.namespace_matches(selector, namespace) == Tri::Yes,
-                None => namespace == own,
-            };
             // A selector for everything says nothing about which pods were meant.
-            space
-                && pods.is_some_and(|pods| !pods.is_empty() && pods.matches(&workload.pod.labels) == Tri::Yes)
+            pods.is_some_and(|pods| !pods.is_empty() && pods.matches(&workload.pod.labels) == Tri::Yes)
+                && match &peer.namespace_selector {
+                    Some(selector) => check.namespace_matches(selector, namespace) == Tri::Yes,
+                    None => namespace == own,
+                }
         })
     };
     let empty = direction == Direction::Ingress && policy.pod_selector.is_empty();

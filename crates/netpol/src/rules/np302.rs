@@ -26,6 +26,13 @@ ingress:
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for (index, policy) in check.policies() {
         for (direction, number, rule) in check.rules_of(policy) {
+            if !rule
+                .ports
+                .iter()
+                .any(|port| matches!(port.port.as_ref().map(|port| &port.value), Some(PortRef::Name(_))))
+            {
+                continue;
+            }
             let receivers = match direction {
                 Direction::Ingress => {
                     check.selected[index].iter().map(|id| &check.input.workloads[*id]).collect()
@@ -93,15 +100,12 @@ fn peers<'c>(check: &Check<'c>, policy: &NetworkPolicy, rule: &PolicyRule) -> Ve
     let matches = |workload: &&'c Workload| {
         let namespace = check.namespace(&workload.meta);
         rule.peers.iter().filter(|peer| peer.ip_block.is_none()).any(|peer| {
-            let space = match &peer.namespace_selector {
-                Some(selector) => check.namespace_matches(selector, namespace) == Tri::Yes,
-                None => namespace == own,
-            };
-            space
-                && peer
-                    .pod_selector
-                    .as_ref()
-                    .is_none_or(|pods| pods.matches(&workload.pod.labels) == Tri::Yes)
+            let pods = peer.pod_selector.as_ref();
+            pods.is_none_or(|pods| pods.matches(&workload.pod.labels) == Tri::Yes)
+                && match &peer.namespace_selector {
+                    Some(selector) => check.namespace_matches(selector, namespace) == Tri::Yes,
+                    None => namespace == own,
+                }
         })
     };
     check.input.workloads.iter().filter(matches).collect()
