@@ -89,6 +89,8 @@ pub(crate) struct Ports {
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) id: PolicyRef,
+    /// The API server would reject it, so it may not be there at all.
+    pub(crate) rejected: bool,
     pub(crate) selector: Option<LabelSelector>,
     /// `None`: the policy does not isolate this direction.
     pub(crate) ingress: Option<Vec<Rule>>,
@@ -149,13 +151,15 @@ impl Compiled {
             })
         };
         let (ingress, egress) = (rules(Direction::Ingress), rules(Direction::Egress));
-        self.push(Policy { id, selector: Some(policy.pod_selector.clone()), ingress, egress }, namespace);
+        let selector = Some(policy.pod_selector.clone());
+        self.push(Policy { id, rejected: policy.rejected, selector, ingress, egress }, namespace);
     }
 
     /// A default-deny for both directions that is not in the input.
     pub(crate) fn assume_default_deny(&mut self, index: usize, namespace: &str) {
         let id = PolicyRef::Assumed(index);
-        let policy = Policy { id, selector: None, ingress: Some(Vec::new()), egress: Some(Vec::new()) };
+        let none = || Some(Vec::new());
+        let policy = Policy { id, rejected: false, selector: None, ingress: none(), egress: none() };
         self.push(policy, namespace);
     }
 

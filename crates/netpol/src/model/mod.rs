@@ -249,7 +249,7 @@ impl<'i> Model<'i> {
             }
             let mut sure =
                 policy.selector.as_ref().map_or(Tri::Yes, |selector| selector.matches(&pod.labels));
-            if !as_pod {
+            if !as_pod || policy.rejected {
                 sure = sure.and(Tri::Maybe);
             }
             if sure != Tri::No {

@@ -104,6 +104,8 @@ pub struct NetworkPolicy {
     pub egress: Option<Vec<PolicyRule>>,
     /// `spec`, or the document where it is missing.
     pub spec_span: Span,
+    /// The API server would reject it as it is written (a problem says why), so it may not exist in a cluster.
+    pub rejected: bool,
 }
 
 impl NetworkPolicy {

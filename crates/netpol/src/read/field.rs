@@ -13,14 +13,17 @@ pub(crate) struct Reader<'p> {
     problems: &'p mut Vec<Problem>,
     /// `Kind namespace/name`, for the problems.
     pub(super) object: String,
+    /// Something was reported for which the API server rejects the object.
+    pub(super) rejected: bool,
 }
 
 impl<'p> Reader<'p> {
     pub(super) fn new(problems: &'p mut Vec<Problem>) -> Self {
-        Self { problems, object: String::new() }
+        Self { problems, object: String::new(), rejected: false }
     }
 
     pub(super) fn report(&mut self, kind: ProblemKind, span: Span, message: impl Into<String>) {
+        self.rejected |= matches!(kind, ProblemKind::WrongType | ProblemKind::Invalid);
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(Problem { kind, span, message: message.into(), object: self.object.clone() });
         }

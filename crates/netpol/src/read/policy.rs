@@ -22,7 +22,7 @@ impl Reader<'_> {
         let at = |key: &str| spec.and_then(|spec| spec.get(key));
         let policy_types = self.texts(at("policyTypes"), "spec.policyTypes");
         self.check_policy_types(&policy_types);
-        NetworkPolicy {
+        let mut policy = NetworkPolicy {
             pod_selector: self.selector(at("podSelector"), spec_span, "spec.podSelector"),
             has_pod_selector: spec.is_some_and(|spec| spec.entry("podSelector").is_some()),
             policy_types: (!policy_types.is_empty()).then_some(policy_types),
@@ -30,7 +30,10 @@ impl Reader<'_> {
             egress: at("egress").map(|list| self.rules(list, Direction::Egress)),
             spec_span,
             meta,
-        }
+            rejected: false,
+        };
+        policy.rejected = self.rejected;
+        policy
     }
 
     fn check_policy_types(&mut self, types: &[Text]) {

@@ -191,6 +191,30 @@ spec: {podSelector: {}, policyTypes: [Egress]}
 }
 
 #[test]
+fn a_policy_that_the_api_server_would_reject_may_not_exist() {
+    let text = "
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: a, labels: {app: x}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: a}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{}], ports: [{port: 443}]}, {ports: [{port: 80}]}]}
+";
+    let input = Input::parse([SourceFile::new("a.yaml", text)]);
+    assert!(input.policies[0].rejected);
+    let model = Model::new(&input, &Options::default());
+    let ask = |port| {
+        model.decide(&Peer::Workload(0), &Peer::Name("a.example".to_owned()), Protocol::Tcp, port).verdict
+    };
+    // Allowed with the policy and without it; the others only without.
+    assert_eq!(ask(80), Verdict::Allowed);
+    assert_eq!(ask(443), Verdict::Unknown);
+    assert_eq!(ask(22), Verdict::Unknown);
+}
+
+#[test]
 fn a_pod_that_does_not_use_the_cluster_resolver_is_not_judged_as_if_it_did() {
     let text =
         APPS.replacen("labels: {app: client}}", "labels: {app: client}}\nspec: {dnsPolicy: Default}", 1);
