@@ -1,6 +1,10 @@
 //! Which of MySQL's and MariaDB's errors mean what.
 
+use std::io;
+
 use mysql_async::{DriverError, Error, IoError};
+use rustls::CertificateError;
+use rustls::pki_types::ServerName;
 
 use crate::servers::fail::{Cause, Class, Fault};
 
@@ -8,6 +12,10 @@ use crate::servers::fail::{Cause, Class, Fault};
 pub(super) fn fault(error: Error) -> Fault {
     let (class, source): (Class, Cause) = match error {
         Error::Server(error) => (class_of(error.code, &error.message), error.into()),
+        // What the TLS library complains about comes as the first kind; it will not pass by itself.
+        Error::Io(IoError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            (Class::Other, error.into())
+        }
         Error::Io(IoError::Io(error)) => (Class::Lost, error.into()),
         Error::Io(error @ IoError::Tls(_)) => (Class::Other, error.into()),
         Error::Driver(error @ (DriverError::ConnectionClosed | DriverError::PoolDisconnected)) => {
@@ -17,6 +25,24 @@ pub(super) fn fault(error: Error) -> Fault {
         other => (Class::Other, other.into()),
     };
     Fault::Engine(class, source)
+}
+
+/// A name for which a certificate was issued that was refused for its name alone.
+pub(super) fn presented_name(error: &Error) -> Option<String> {
+    let Error::Io(IoError::Io(error)) = error else { return None };
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => {
+            presented.iter().find_map(|name| name_in(name))
+        }
+        _ => None,
+    }
+}
+
+/// The name in `DnsName("db.example")` or `IpAddress(127.0.0.1)`; some host of a wildcard.
+fn name_in(shown: &str) -> Option<String> {
+    let inner = shown.split_once('(')?.1.strip_suffix(')')?;
+    let name = inner.trim_matches('"').replace('*', "any");
+    ServerName::try_from(name.clone()).is_ok().then_some(name)
 }
 
 /// Both servers' codes; a code that only one of them has means nothing else in the other.
@@ -41,5 +67,23 @@ fn class_of(code: u16, message: &str) -> Class {
         1050 | 1347 => Class::Exists,
         1148 | 3948 | 4166 => Class::Unsupported,
         _ => Class::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_what_the_tls_library_shows() {
+        for (shown, name) in [
+            ("IpAddress(127.0.0.1)", Some("127.0.0.1")),
+            ("DnsName(\"db.example\")", Some("db.example")),
+            ("DnsName(\"*.example\")", Some("any.example")),
+            ("DirectoryName", None),
+            ("DnsName(\"not a name\")", None),
+        ] {
+            assert_eq!(name_in(shown).as_deref(), name, "{shown}");
+        }
     }
 }

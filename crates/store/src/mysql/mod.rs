@@ -113,13 +113,23 @@ impl Mysql {
         if self.plain.load(Ordering::Relaxed) {
             return Conn::new(self.opts(None)).await.map_err(fail::fault);
         }
-        match Conn::new(self.opts(Some(self.ssl()?))).await {
+        let ssl = self.ssl()?;
+        match Conn::new(self.opts(Some(ssl.clone()))).await {
             Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
                 if self.server.tls == TlsMode::Prefer =>
             {
                 self.plain.store(true, Ordering::Relaxed);
                 Conn::new(self.opts(None)).await.map_err(fail::fault)
             }
+            // The driver does not see that it was told to accept any name. The authority was checked by now, and is
+            // again.
+            Err(error) if self.server.tls == TlsMode::VerifyCa => match fail::presented_name(&error) {
+                Some(name) => {
+                    let ssl = ssl.with_danger_tls_hostname_override(Some(name));
+                    Conn::new(self.opts(Some(ssl))).await.map_err(fail::fault)
+                }
+                None => Err(fail::fault(error)),
+            },
             other => other.map_err(fail::fault),
         }
     }

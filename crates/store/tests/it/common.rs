@@ -7,6 +7,10 @@ use store::{Absence, AbsentRange, Chunk, Fetched, KlineStore, Lease, Source};
 
 pub const TTL: Duration = Duration::from_secs(600);
 
+/// Columns of the views for people, in their order.
+pub const VIEW_COLUMNS: &str = "market,symbol,open_time,open,high,low,close,volume,close_time,quote_volume,count,\
+                                taker_buy_volume,taker_buy_quote_volume";
+
 pub fn d(text: &str) -> Decimal {
     Decimal::parse(text).unwrap()
 }

@@ -14,7 +14,7 @@ const KEEPER: &str = r#"dir=$1; shift
 pid=$!
 echo $pid
 read -r word
-kill -9 $pid; wait $pid 2>/dev/null
+kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
 [ "$word" = keep ] || rm -rf "$dir"
 "#;
 
