@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::findings::{Finding, Ignore, ObjectId, Severity, Suppression, suppress_decisions};
-use crate::model::{Model, NAMESPACE_NAME_LABEL, PolicyRef, WorkloadId};
+use crate::model::{Model, NAMESPACE_NAME_LABEL, Peer, PolicyRef, Target as DnsTarget, Verdict, WorkloadId};
 use crate::needs::env::Configs;
 use crate::needs::names::Names;
-use crate::needs::{Judged, NeedsFile, WorkloadNeeds, derive};
+use crate::needs::{Judged, NeedsFile, Target, WorkloadNeeds, derive};
 use crate::object::{
-    Direction, Label, LabelSelector, Labels, Meta, NetworkPolicy, PolicyRule, Tri, Workload,
+    Direction, Label, LabelSelector, Labels, Meta, NetworkPolicy, PolicyRule, Protocol, Tri, Workload,
 };
 use crate::read::Input;
 use crate::source::{Problem, ProblemKind, Span, Text};
@@ -177,6 +177,8 @@ pub(crate) struct Check<'a> {
     namespace_labels: HashMap<&'a str, Labels>,
     pub(crate) names: Names<'a>,
     pub(crate) configs: Configs<'a>,
+    /// Verdicts on the resolver, by workload and protocol: several rules ask.
+    dns: RefCell<HashMap<(WorkloadId, Protocol), Verdict>>,
     /// Workloads whose missing policy a finding has explained already.
     pub(crate) explained: RefCell<BTreeSet<WorkloadId>>,
 }
@@ -222,6 +224,7 @@ impl<'a> Check<'a> {
             namespace_labels,
             names: Names::new(input, default),
             configs: Configs::new(input, default),
+            dns: RefCell::new(HashMap::new()),
             explained: RefCell::new(BTreeSet::new()),
         }
     }
@@ -261,6 +264,21 @@ impl<'a> Check<'a> {
     /// Whether a policy surely isolates the workload in this direction.
     pub(crate) fn is_isolated(&self, workload: WorkloadId, direction: Direction) -> bool {
         self.selecting(workload, direction).iter().any(|(_, sure)| *sure == Tri::Yes)
+    }
+
+    /// Whether a workload reaches the resolver over UDP or TCP.
+    pub(crate) fn dns(&self, workload: WorkloadId, protocol: Protocol) -> Verdict {
+        if let Some(known) = self.dns.borrow().get(&(workload, protocol)) {
+            return *known;
+        }
+        let needs = self.needs[workload].needs.iter().zip(&self.judged[workload]);
+        let mut judged = needs.filter(|(need, _)| need.target == Target::Dns && need.protocol == protocol);
+        let verdict = match judged.next() {
+            Some((_, judged)) => judged.verdict,
+            None => self.model.verdict(&Peer::Workload(workload), &DnsTarget::Dns, protocol, 53).verdict,
+        };
+        self.dns.borrow_mut().insert((workload, protocol), verdict);
+        verdict
     }
 
     /// Workloads under check.

@@ -1,7 +1,7 @@
 //! NP201: isolated for egress, without DNS.
 
 use crate::findings::{Finding, Severity};
-use crate::model::{Peer, Target, Verdict};
+use crate::model::Verdict;
 use crate::object::{Direction, PolicyRule, Protocol};
 
 use super::context::{Check, Sink};
@@ -42,8 +42,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if !rules.any(goes_somewhere) {
             continue;
         }
-        let answer = check.model.verdict(&Peer::Workload(id), &Target::Dns, Protocol::Udp, 53);
-        if answer.verdict != Verdict::Denied {
+        if check.dns(id, Protocol::Udp) != Verdict::Denied {
             continue;
         }
         let needs = &check.needs[id];

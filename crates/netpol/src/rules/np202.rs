@@ -1,7 +1,7 @@
 //! NP202: DNS over UDP alone.
 
 use crate::findings::{Finding, Severity};
-use crate::model::{Peer, Target, Verdict};
+use crate::model::Verdict;
 use crate::object::{Direction, Protocol};
 use crate::source::Span;
 
@@ -31,8 +31,8 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if !check.is_isolated(id, Direction::Egress) || workload.pod.host_network {
             continue;
         }
-        let verdict = |protocol| check.model.verdict(&Peer::Workload(id), &Target::Dns, protocol, 53).verdict;
-        if verdict(Protocol::Udp) == Verdict::Denied || verdict(Protocol::Tcp) != Verdict::Denied {
+        let denied = |protocol| check.dns(id, protocol) == Verdict::Denied;
+        if denied(Protocol::Udp) || !denied(Protocol::Tcp) {
             continue;
         }
         let allowing = check.selecting(id, Direction::Egress).iter().find_map(|(policy, _)| {

@@ -37,10 +37,10 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if workload.pod.host_network || !check.is_isolated(id, Direction::Egress) {
             continue;
         }
-        let answer = check.model.verdict(&Peer::Workload(id), &Target::Dns, Protocol::Udp, 53);
-        if answer.verdict != Verdict::Denied {
+        if check.dns(id, Protocol::Udp) != Verdict::Denied {
             continue;
         }
+        let answer = check.model.verdict(&Peer::Workload(id), &Target::Dns, Protocol::Udp, 53);
         let policies = check.selecting(id, Direction::Egress).iter();
         let meant = policies
             .filter_map(|(policy, _)| check.network_policy(*policy))
