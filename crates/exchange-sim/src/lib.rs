@@ -27,6 +27,7 @@
 //! Nothing is random: made-up klines depend on seed and slot, faults on seed and request. The order and concurrency of
 //! requests change no answer; only weight windows and the clock do.
 
+mod archive;
 pub mod cli;
 mod clock;
 mod conn;
@@ -43,7 +44,7 @@ mod weight;
 
 pub use clock::Now;
 pub use data::{DataError, DataSource};
-pub use faults::{BadRow, FaultError, Faults, Revision, RowRange};
+pub use faults::{ArchiveDefect, ArchiveFault, BadRow, FaultError, Faults, Revision, RowRange};
 pub use sim::{Config, Control, Sim, StartError};
 pub(crate) use state::locked;
 pub use stats::{EndpointStats, PoolStats, Pools, RequestRecord, SeriesStats, Stats};

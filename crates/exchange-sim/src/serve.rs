@@ -169,7 +169,7 @@ async fn answer(
             let symbol = rest::continuous_symbol(market, &call.params)?;
             klines(shared, faults, call, &symbol, hit, key).await
         }
-        Endpoint::Unknown => {
+        Endpoint::Archive | Endpoint::Unknown => {
             let path = call.target.split('?').next().unwrap_or_default();
             Err(ApiError::no_such_path(path, "GET"))
         }

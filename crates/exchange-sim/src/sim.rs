@@ -16,7 +16,7 @@ use crate::locked;
 use crate::state::Shared;
 use crate::stats::{RequestRecord, Stats};
 use crate::weight::Limits;
-use crate::{control, serve};
+use crate::{archive, control, serve};
 
 /// How an exchange is set up.
 #[derive(Debug, Clone)]
@@ -99,7 +99,10 @@ impl Sim {
         let catalog = Catalog::open(config.data)?;
         let clock = Clock::new(config.now, config.clock_offset_ms);
         let shared = Arc::new(Shared::new(catalog, clock, &config.limits, config.faults, config.request_log));
-        let router: Router = control::routes().fallback(serve::handle).with_state(Arc::clone(&shared));
+        let router: Router = control::routes()
+            .merge(archive::routes())
+            .fallback(serve::handle)
+            .with_state(Arc::clone(&shared));
         let closing = Arc::clone(&shared);
         let server = axum::serve(SimListener(listener), router.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(async move { closing.closed().await });

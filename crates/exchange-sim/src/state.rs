@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use kline::{Market, Millis};
 use tokio::sync::watch;
 
+use crate::archive::Zips;
 use crate::clock::Clock;
 use crate::data::Catalog;
 use crate::faults::{Draws, Faults};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     faults: RwLock<Arc<Faults>>,
     pub(crate) draws: Draws,
     pub(crate) book: Mutex<Book>,
+    pub(crate) zips: Zips,
     /// True once the exchange is closing; wakes everything that waits.
     pub(crate) closing: watch::Sender<bool>,
 }
@@ -44,6 +46,7 @@ impl Shared {
             faults: RwLock::default(),
             draws: Draws::default(),
             book: Mutex::new(Book::new(log)),
+            zips: Zips::default(),
             closing: watch::channel(false).0,
         };
         shared.set_faults(faults);

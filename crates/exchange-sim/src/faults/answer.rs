@@ -14,8 +14,8 @@ pub(crate) fn forbidden_page() -> &'static str {
 }
 
 /// A body that promises its whole length, sends half of it and then breaks the connection.
-pub(crate) fn cut_body(text: String) -> Body {
-    let whole = Bytes::from(text);
+pub(crate) fn cut_body(body: impl Into<Bytes>) -> Body {
+    let whole = body.into();
     let half = whole.slice(..whole.len() / 2);
     Body::new(Cut { promised: whole.len() as u64, step: Step::Send(half) })
 }

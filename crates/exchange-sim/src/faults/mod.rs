@@ -6,12 +6,15 @@
 //! requests arrive changes nothing.
 
 mod answer;
+mod archive;
 mod draw;
 mod rows;
 mod text;
 
 use kline::{Interval, Market, Millis, Series, Symbol};
 use serde::{Deserialize, Serialize};
+
+pub use archive::{ArchiveDefect, ArchiveFault};
 
 pub(crate) use answer::{cut_body, forbidden_page};
 pub(crate) use draw::{Draws, Hit};
@@ -84,6 +87,11 @@ pub struct Faults {
     pub open_candle: bool,
     /// Added to the exchange's clock, in milliseconds.
     pub clock_offset_ms: i64,
+
+    /// Files of the public archive that are not as they should be.
+    pub archive: Vec<ArchiveFault>,
+    /// A file of the archive is there so many milliseconds after its last kline closed.
+    pub archive_lag_ms: i64,
 }
 
 impl Default for Faults {
@@ -119,6 +127,9 @@ impl Default for Faults {
             sticky_rows: false,
             open_candle: true,
             clock_offset_ms: 0,
+            archive: Vec::new(),
+            // Half past eight in the morning, as is usual.
+            archive_lag_ms: 30_600_000,
         }
     }
 }
@@ -138,7 +149,7 @@ pub enum FaultError {
     #[error("error_status is {0}: use a status from 500 to 599")]
     Status(u16),
     /// An endpoint that is not served.
-    #[error("unknown endpoint `{0}`: use ping, time, exchangeInfo, klines or continuousKlines")]
+    #[error("unknown endpoint `{0}`: use ping, time, exchangeInfo, klines, continuousKlines or archive")]
     Endpoint(String),
     /// Not the JSON of a [`Faults`].
     #[error("faults are not understood: {0}")]
@@ -182,7 +193,7 @@ impl Faults {
         if !(500..600).contains(&self.error_status) {
             return Err(FaultError::Status(self.error_status));
         }
-        let known = ["ping", "time", "exchangeInfo", "klines", "continuousKlines"];
+        let known = ["ping", "time", "exchangeInfo", "klines", "continuousKlines", "archive"];
         match self.endpoints.iter().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(FaultError::Endpoint(name.clone())),
             None => Ok(()),

@@ -19,6 +19,8 @@ pub(crate) enum Endpoint {
     ExchangeInfo,
     Klines,
     ContinuousKlines,
+    /// A file of the public archive, or a list of them.
+    Archive,
     Unknown,
 }
 
@@ -30,6 +32,7 @@ impl Endpoint {
             Self::ExchangeInfo => "exchangeInfo",
             Self::Klines => "klines",
             Self::ContinuousKlines => "continuousKlines",
+            Self::Archive => "archive",
             Self::Unknown => "unknown",
         }
     }

@@ -3,6 +3,7 @@
 // Helpers outside of test functions may fail loudly too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod archive;
 mod command;
 mod faults;
 mod limits;
