@@ -16,18 +16,18 @@ use crate::error::excerpt;
 const LEAST_BAN: Duration = Duration::from_secs(120);
 
 /// What is known about an answer that is not a plain success.
-pub(super) struct Failed<'a> {
-    pub(super) what: &'a str,
-    pub(super) status: u16,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) location: Option<&'a str>,
-    pub(super) body: &'a [u8],
+pub(crate) struct Failed<'a> {
+    pub(crate) what: &'a str,
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) location: Option<&'a str>,
+    pub(crate) body: &'a [u8],
     /// The exchange's clock.
-    pub(super) now: Millis,
+    pub(crate) now: Millis,
 }
 
 /// Decides what a failed answer means.
-pub(super) fn of_answer(failed: &Failed) -> FetchError {
+pub(crate) fn of_answer(failed: &Failed) -> FetchError {
     let api = serde_json::from_slice::<ApiError>(failed.body).ok();
     let (what, status) = (failed.what.to_owned(), failed.status);
     let after = |wait: Duration| failed.now.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
@@ -93,7 +93,7 @@ fn ban_end(message: &str) -> Option<Millis> {
 }
 
 /// Decides what an error of the HTTP client means. `host` is host and port.
-pub(super) fn of_transport(what: &str, host: &str, timeout: Duration, error: &reqwest::Error) -> FetchError {
+pub(crate) fn of_transport(what: &str, host: &str, timeout: Duration, error: &reqwest::Error) -> FetchError {
     let first: &(dyn Error + 'static) = error;
     let chain = || std::iter::successors(Some(first), |e: &&(dyn Error + 'static)| (*e).source());
     // The last link says what happened; those before it say "error sending request".

@@ -22,7 +22,7 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// The HTTP side of a client. Everything costly is made when first needed: a run that finds nothing to fetch pays for
 /// nothing, and one that talks plain HTTP never loads certificates.
-pub(super) struct Http {
+pub(crate) struct Http {
     timeout: Duration,
     in_flight: usize,
     resolver: Arc<Resolver>,
@@ -60,7 +60,7 @@ pub(super) trait Decode {
 }
 
 impl Http {
-    pub(super) fn new(config: &ClientConfig) -> Self {
+    pub(crate) fn new(config: &ClientConfig) -> Self {
         // Looking a name up must fail before connecting does, and connecting before the attempt, or the cause would be hidden.
         let patience = (config.timeout / 2).min(Duration::from_secs(5));
         Self {
@@ -99,7 +99,7 @@ impl Http {
         Attempt { result, reported, status: Some(status), took }
     }
 
-    fn client(&self, url: &Url) -> &Result<reqwest::Client, FetchError> {
+    pub(crate) fn client(&self, url: &Url) -> &Result<reqwest::Client, FetchError> {
         if url.scheme() == "https" {
             self.secure.get_or_init(|| {
                 // Somebody else may have chosen a provider for the whole process already; theirs will do.
@@ -148,7 +148,7 @@ impl Resolve for Adapter {
     }
 }
 
-fn host_of(url: &Url) -> String {
+pub(crate) fn host_of(url: &Url) -> String {
     format!("{}:{}", url.host_str().unwrap_or("?"), url.port_or_known_default().unwrap_or(0))
 }
 

@@ -1,12 +1,12 @@
 //! The REST client.
 
-mod classify;
+pub(crate) mod classify;
 mod client;
 mod decode;
 mod event;
-mod http;
+pub(crate) mod http;
 mod pool;
-mod retry;
+pub(crate) mod retry;
 mod stream;
 
 pub use client::{Client, Page};

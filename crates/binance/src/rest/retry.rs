@@ -15,7 +15,7 @@ const LONGEST: u32 = 30;
 
 /// The attempts of one request so far.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// Attempts that failed for another reason than 429.
     failed: u32,
     /// Attempts answered with 429.
@@ -26,18 +26,18 @@ pub(super) struct Attempts {
 
 /// What to do after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     GiveUp,
     /// Try again after this pause.
     Pause(Duration),
 }
 
 impl Attempts {
-    pub(super) fn failed(&self) -> u32 {
+    pub(crate) fn failed(&self) -> u32 {
         self.failed
     }
 
-    pub(super) fn after(&mut self, error: &FetchError, now: Millis, config: &ClientConfig) -> Next {
+    pub(crate) fn after(&mut self, error: &FetchError, now: Millis, config: &ClientConfig) -> Next {
         let pause = match error.retry() {
             Retry::Never => return Next::GiveUp,
             // An exchange that asks for no pause and then refuses again is given one all the same: insisting means a ban.
