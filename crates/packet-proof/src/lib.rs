@@ -19,9 +19,10 @@ pub mod compile;
 mod plan;
 mod run;
 mod scenario;
+mod task;
 pub mod trial;
 mod world;
 
-pub use plan::{Listen, Node, Outcome, Plan, Probe, Results, Round, Transport};
+pub use plan::{Ended, Listen, Node, Outcome, Plan, Probe, Results, Round, Task, Transport};
 pub use run::{Launcher, ProofError, Rights, helper_main, rights, run};
 pub use scenario::Scenario;

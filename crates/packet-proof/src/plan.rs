@@ -71,6 +71,12 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// Ports on which a server answers.
     pub listen: Vec<Listen>,
+    /// Programs that run on it from the start to the end of the run.
+    #[serde(default)]
+    pub services: Vec<Task>,
+    /// The resolver that its programs ask.
+    #[serde(default)]
+    pub resolver: Option<IpAddr>,
     /// Names that its servers resolve; `None` for servers that say who they are instead.
     pub names: Option<BTreeMap<String, Vec<IpAddr>>>,
 }
@@ -89,8 +95,37 @@ pub struct Listen {
 pub struct Round {
     /// The rules, as a file for `nft -f`; interface `nI` leads to node `I`.
     pub ruleset: String,
-    /// What is tried.
+    /// What is tried, all at once.
     pub probes: Vec<Probe>,
+    /// Programs that run to their end, one after the other, after the probes.
+    #[serde(default)]
+    pub tasks: Vec<Task>,
+}
+
+/// A program on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Index of its node; of a service, the node it belongs to counts instead.
+    #[serde(default)]
+    pub node: usize,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Environment variables besides those of the caller.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a [`Task`] ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub out: String,
+    /// What it wrote to standard error.
+    pub err: String,
+    /// How long it ran, in milliseconds.
+    pub millis: u64,
 }
 
 /// One connection attempt.
@@ -159,4 +194,7 @@ impl fmt::Display for Outcome {
 pub struct Results {
     /// Per round, per probe.
     pub rounds: Vec<Vec<Outcome>>,
+    /// Per round, per task.
+    #[serde(default)]
+    pub tasks: Vec<Vec<Ended>>,
 }

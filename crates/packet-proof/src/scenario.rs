@@ -70,7 +70,7 @@ impl Scenario {
             name,
             addresses: pod.addresses.clone(),
             listen: listen.into_iter().collect(),
-            names: None,
+            ..Node::default()
         });
         self.cluster.pods.push(pod);
         self.nodes.len() - 1

@@ -14,6 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::agent::Order;
 use crate::plan::{Node, Outcome, Plan, Results, Transport};
 use crate::run::Launcher;
+use crate::task;
 
 /// Address of the router on each IPv4 link; only ever used for the next hop.
 const GATEWAY: &str = "169.254.1.1";
@@ -35,7 +36,7 @@ pub(crate) enum WorldError {
     Command { command: String, message: String },
 }
 
-fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> WorldError {
+pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> WorldError {
     let what = what.into();
     |source| WorldError::Io { what, source }
 }
@@ -52,6 +53,7 @@ pub(crate) fn play(plan: &Plan, launcher: &Launcher) -> Result<Results, WorldErr
     for agent in &mut agents {
         agent.await_ready()?;
     }
+    let _services = task::start_services(&nodes)?;
     let mut ports = LocalPorts::new(&nodes);
     let mut results = Results::default();
     for round in &plan.rounds {
@@ -78,6 +80,8 @@ pub(crate) fn play(plan: &Plan, launcher: &Launcher) -> Result<Results, WorldErr
             outcomes.get(node).and_then(|list: &Vec<Outcome>| list.get(at)).cloned().unwrap_or_else(lost)
         };
         results.rounds.push(places.into_iter().map(outcome).collect());
+        let ended = round.tasks.iter().map(|task| task::run(&nodes, task)).collect::<Result<_, _>>()?;
+        results.tasks.push(ended);
     }
     Ok(results)
 }
@@ -94,7 +98,13 @@ fn usable(nodes: &[Node]) -> Vec<Node> {
 
 fn prepare_router() -> Result<(), WorldError> {
     // Names of namespaces are bind mounts below /run/netns: on a file system of our own, nobody else sees them.
+    let resolver = fs::canonicalize("/etc/resolv.conf").ok();
     command("mount", &["-t", "tmpfs", "netns", "/run"], None)?;
+    if let Some(file) = resolver.filter(|file| file.starts_with("/run")) {
+        // Often a link into /run; programs with a resolver of their own get a file mounted there.
+        fs::create_dir_all(file.parent().unwrap_or(&file)).map_err(io_error("prepare /etc/resolv.conf"))?;
+        fs::write(&file, "").map_err(io_error("prepare /etc/resolv.conf"))?;
+    }
     fs::create_dir_all("/run/netns").map_err(io_error("create /run/netns"))?;
     command("ip", &["link", "set", "lo", "up"], None)?;
     set("/proc/sys/net/ipv4/ip_forward", "1")?;

@@ -154,7 +154,10 @@ pub fn prepare(model: &Model<'_>, needs: &[WorkloadNeeds], workloads: &[Workload
     );
     let unsupported =
         rules.unsupported.iter().map(|part| format!("{}: {}", part.policy, part.what)).collect();
-    let plan = Plan { nodes: places.scenario.nodes, rounds: vec![Round { ruleset: rules.text, probes }] };
+    let plan = Plan {
+        nodes: places.scenario.nodes,
+        rounds: vec![Round { ruleset: rules.text, probes, tasks: Vec::new() }],
+    };
     Trial { plan, rows: merge_twins(rows), profile: options.profile.name.clone(), unsupported }
 }
 
@@ -214,8 +217,8 @@ fn blocked(rows: &[Row]) -> usize {
     }
     let denied = |row: &&Row| row.kernel == "denied";
     let is_blocked = |rows: &Vec<&Row>| match rows.iter().all(|row| row.one_of_several) {
-        true => rows.iter().all(|row| denied(row)),
-        false => rows.iter().any(|row| denied(row)),
+        true => rows.iter().all(denied),
+        false => rows.iter().any(denied),
     };
     needs.values().filter(|rows| is_blocked(rows)).count()
 }

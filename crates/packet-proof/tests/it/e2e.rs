@@ -125,7 +125,7 @@ fn add_round(
             }
         }
     }
-    group.0.rounds.push(Round { ruleset: rules.text, probes });
+    group.0.rounds.push(Round { ruleset: rules.text, probes, ..Round::default() });
     group.1.push(meanings);
 }
 

@@ -14,12 +14,12 @@ fn plan(ruleset: &str) -> Plan {
         name: name.to_owned(),
         addresses: vec![[10, 0, 0, last].into()],
         listen: vec![Listen { transport: Transport::Tcp, port: 80 }],
-        names: None,
+        ..Node::default()
     };
     let probe = Probe { from: 0, to: [10, 0, 0, 2].into(), port: 80, transport: Transport::Tcp, query: None };
     Plan {
         nodes: vec![node("a", 1), node("b", 2)],
-        rounds: vec![Round { ruleset: ruleset.to_owned(), probes: vec![probe] }],
+        rounds: vec![Round { ruleset: ruleset.to_owned(), probes: vec![probe], ..Round::default() }],
     }
 }
 

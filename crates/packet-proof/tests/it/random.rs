@@ -261,7 +261,7 @@ fn engine_and_kernel_agree_on_random_policies() {
             verdicts.push((format!("{from} -> {target} {port}/{protocol}"), decision.verdict));
         }
         plan.nodes = scenario.nodes;
-        plan.rounds.push(Round { ruleset: rules.text, probes });
+        plan.rounds.push(Round { ruleset: rules.text, probes, ..Round::default() });
         expected.push(verdicts);
         texts.push(text);
     }
