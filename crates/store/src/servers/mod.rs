@@ -11,6 +11,7 @@
 //! **When the server goes away**, the transaction is undone by it and done again here, for as long as `retry` says. A
 //! commit whose answer was lost is recognised by the stamp, so that a run's counts stay true.
 
+mod absent;
 mod book;
 pub(crate) mod engine;
 pub(crate) mod fail;
@@ -103,7 +104,7 @@ impl<E: Engine> KlineStore for ServerStore<E> {
     }
 
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>> {
-        transaction!(self.pool, Read, "reading absences", s => book::absent(s, series, slots).await)
+        transaction!(self.pool, Read, "reading absences", s => absent::inside(s, series, slots).await)
     }
 
     async fn forget_absent(&self, lease: &Lease, slots: SlotRange) -> StoreResult<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kline::{Kline, Millis, Series};
 
+use super::absent;
 use super::book::{self, Book, Mark, Of};
 use super::engine::{Session, Told, Upsert};
 use super::fail::{Class, Fault, Step};
@@ -77,7 +78,7 @@ async fn commit<S: Session>(
         let id = series_id_or_new(session, series, chunk.listed).await?;
         let of = Of { id, interval, told };
         done = write_klines(session, of, chunk, trusted).await?;
-        book::update_absent(session, of, &chunk.absent, &filled_slots(interval, &chunk.klines)).await?;
+        absent::update(session, of, &chunk.absent, &filled_slots(interval, &chunk.klines)).await?;
         write_ledger(session, of, chunk).await?;
     }
     if let Some(end) = &chunk.finish {
@@ -403,7 +404,7 @@ pub(super) async fn forget_absent<S: Session>(
     match series_id(session, &lease.series).await? {
         Some(id) => {
             let of = Of { id, interval: lease.series.interval, told };
-            book::forget_absent(session, of, slots).await
+            absent::forget(session, of, slots).await
         }
         None => Ok(()),
     }
