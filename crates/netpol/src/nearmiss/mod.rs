@@ -208,18 +208,23 @@ pub fn policies_for(model: &Model<'_>, workload: WorkloadId) -> Vec<NearPolicy> 
     let own = &input.workloads[workload];
     let namespace = own.meta.namespace_or(default);
     let mut found = Vec::new();
-    for (index, policy) in input.policies.iter().enumerate() {
-        let policy_namespace = policy.meta.namespace_or(default);
-        // In another namespace only a full match is worth a word; most policies are there.
-        if policy_namespace != namespace && policy.pod_selector.matches(&own.pod.labels) != Tri::Yes {
-            continue;
+    // Other namespaces are looked into when there is nothing here, and then for a full match alone.
+    for same in [true, false] {
+        for (index, policy) in input.policies.iter().enumerate() {
+            let theirs = policy.meta.namespace_or(default);
+            if (theirs == namespace) != same
+                || (!same && policy.pod_selector.matches(&own.pod.labels) != Tri::Yes)
+            {
+                continue;
+            }
+            if let Some((comparison, score)) = candidate(policy, same, own) {
+                let namespaces = (!same).then(|| (theirs.to_owned(), namespace.to_owned()));
+                found.push(NearPolicy { policy: index, comparison, namespaces, selects: 0, score });
+            }
         }
-        let Some((comparison, score)) = candidate(policy, policy_namespace == namespace, own) else {
-            continue;
-        };
-        let namespaces =
-            (policy_namespace != namespace).then(|| (policy_namespace.to_owned(), namespace.to_owned()));
-        found.push(NearPolicy { policy: index, comparison, namespaces, selects: 0, score });
+        if !found.is_empty() {
+            break;
+        }
     }
     for near in &mut found {
         near.selects = selected(model, &input.policies[near.policy]).count();

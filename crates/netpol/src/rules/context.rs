@@ -173,6 +173,9 @@ pub(crate) struct Check<'a> {
     pub(crate) selected: Vec<Vec<WorkloadId>>,
     /// By workload: the policies that select it for ingress and for egress.
     selecting: Vec<[Vec<(PolicyRef, Tri)>; 2]>,
+    known_namespaces: BTreeSet<&'a str>,
+    /// Namespaces with workloads.
+    inhabited: HashSet<&'a str>,
     /// Labels of the namespaces that the input defines, the name label included.
     namespace_labels: HashMap<&'a str, Labels>,
     pub(crate) names: Names<'a>,
@@ -212,6 +215,10 @@ impl<'a> Check<'a> {
             (name, named(namespace.meta.labels.clone(), name))
         });
         let namespace_labels = namespace_labels.collect();
+        let inhabited: HashSet<&str> =
+            input.workloads.iter().map(|workload| workload.meta.namespace_or(default)).collect();
+        let mut known_namespaces: BTreeSet<&str> = inhabited.iter().copied().collect();
+        known_namespaces.extend(input.namespaces.iter().map(|namespace| namespace.meta.name.value.as_str()));
         Self {
             model,
             input,
@@ -221,6 +228,8 @@ impl<'a> Check<'a> {
             judged,
             selected,
             selecting,
+            known_namespaces,
+            inhabited,
             namespace_labels,
             names: Names::new(input, default),
             configs: Configs::new(input, default),
@@ -311,17 +320,13 @@ impl<'a> Check<'a> {
     }
 
     /// Namespaces that the input mentions as the home of something.
-    pub(crate) fn known_namespaces(&self) -> BTreeSet<&'a str> {
-        let input = self.input;
-        let mut names: BTreeSet<&'a str> =
-            input.namespaces.iter().map(|namespace| namespace.meta.name.value.as_str()).collect();
-        names.extend(input.workloads.iter().map(|workload| self.namespace(&workload.meta)));
-        names
+    pub(crate) fn known_namespaces(&self) -> &BTreeSet<&'a str> {
+        &self.known_namespaces
     }
 
     /// Whether the input has any workload in this namespace: without one, what selects nothing there cannot be judged.
     pub(crate) fn is_inhabited(&self, namespace: &str) -> bool {
-        self.input.workloads.iter().any(|workload| self.namespace(&workload.meta) == namespace)
+        self.inhabited.contains(namespace)
     }
 
     /// Whether a custom resource carries the labels: its operator will make pods from it.

@@ -1,5 +1,7 @@
 //! NP102: no policy is about a workload, while its siblings have one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::findings::{Finding, Severity};
 use crate::model::{Verdict, WorkloadId};
 use crate::needs::Need;
@@ -33,6 +35,7 @@ kind: CronJob     # pods are labelled component: klines-gap-filler
 };
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
+    let counts = siblings(check);
     for (id, workload) in check.workloads() {
         let explained = check.explained.borrow().contains(&id);
         if explained || workload.pod.host_network || !check.selecting(id, Direction::Egress).is_empty() {
@@ -41,7 +44,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if workload.pod.labels.incomplete || workload.meta.templated {
             continue;
         }
-        let siblings = siblings(check, id);
+        let siblings = counts.get(check.namespace(&workload.meta)).copied().unwrap_or(0);
         if siblings == 0 {
             continue;
         }
@@ -55,17 +58,16 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// Workloads of the same namespace whose egress a policy of the input allows in part.
-fn siblings(check: &Check<'_>, id: WorkloadId) -> usize {
-    let namespace = check.namespace(&check.input.workloads[id].meta);
-    let mut selected = std::collections::BTreeSet::new();
+/// By namespace, how many workloads have their egress allowed in part by a policy of the input.
+fn siblings<'c>(check: &Check<'c>) -> BTreeMap<&'c str, usize> {
+    let mut selected: BTreeMap<&str, BTreeSet<WorkloadId>> = BTreeMap::new();
     for (index, policy) in check.input.policies.iter().enumerate() {
-        let allows = policy.applies_to(Direction::Egress) && !policy.rules(Direction::Egress).is_empty();
-        if allows && check.namespace(&policy.meta) == namespace {
-            selected.extend(check.selected[index].iter().copied());
+        if policy.applies_to(Direction::Egress) && !policy.rules(Direction::Egress).is_empty() {
+            let namespace = policy.meta.namespace_or(check.default_namespace());
+            selected.entry(namespace).or_default().extend(check.selected[index].iter().copied());
         }
     }
-    selected.len()
+    selected.into_iter().map(|(namespace, workloads)| (namespace, workloads.len())).collect()
 }
 
 fn finding(check: &Check<'_>, id: WorkloadId, needs: &[&Need], siblings: usize) -> Finding {

@@ -2,7 +2,7 @@
 
 use crate::findings::{Finding, Severity};
 use crate::nearmiss::{self, DifferenceKind};
-use crate::object::{Workload, WorkloadKind};
+use crate::object::{Requirement, Tri, Workload, WorkloadKind};
 
 use super::Rule;
 use super::context::{Check, Sink};
@@ -45,6 +45,14 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
                 continue;
             }
             let elsewhere = nearmiss::elsewhere(workload);
+            // Most pairs have nothing to do with each other: found out without building a comparison.
+            let outside = |one: &Requirement<'_>| {
+                one.matches(&workload.pod.labels) != Tri::No
+                    || elsewhere.iter().any(|(_, labels)| one.matches(labels) == Tri::Yes)
+            };
+            if !policy.pod_selector.requirements().all(|one| outside(&one)) {
+                continue;
+            }
             let off = nearmiss::compare(&policy.pod_selector, &workload.pod.labels, &elsewhere).differences;
             let outside = |kind: &DifferenceKind| matches!(kind, DifferenceKind::NotOnTemplate(_));
             if off.is_empty() || !off.iter().all(|difference| outside(&difference.kind)) {

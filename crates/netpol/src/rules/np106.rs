@@ -57,7 +57,7 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
         None => vec![own],
         Some(selector) => {
             let known = check.known_namespaces();
-            known.into_iter().filter(|name| check.namespace_matches(selector, name) == Tri::Yes).collect()
+            known.iter().copied().filter(|name| check.namespace_matches(selector, name) == Tri::Yes).collect()
         }
     };
     let Some(pods) = &peer.pod_selector else {

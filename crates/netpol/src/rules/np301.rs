@@ -98,6 +98,13 @@ fn mapped<'c>(
     protocol: Protocol,
     port: u16,
 ) -> Option<(&'c Service, u16)> {
+    // Most ports are no Service's at all.
+    let listed = |service: &Service| {
+        service.ports.iter().any(|listed| listed.port.as_ref().is_some_and(|number| number.value == port))
+    };
+    if !check.input.services.iter().any(listed) {
+        return None;
+    }
     let receivers = receivers(check, policy, direction, rule);
     if receivers.is_empty() || receivers.iter().any(|pod| listens(pod, protocol, port)) {
         return None;

@@ -178,8 +178,5 @@ fn anybody(check: &Check<'_>, id: WorkloadId, port: &ServicePort) -> bool {
     // Any pod, wherever it is, and any address: what may be allowed from one of them is allowed to somebody.
     let anywhere =
         [Peer::Pod(PodShape::unknown(None)), Peer::Addresses(check.model.options().families.addresses())];
-    anywhere.iter().any(|from| {
-        let decision = check.model.decide(from, &workload, port.protocol, number);
-        decision.ingress.is_none_or(|side| side.ports.may.contains(port.protocol, number))
-    })
+    anywhere.iter().any(|from| check.model.allowed(from, &workload).may.contains(port.protocol, number))
 }

@@ -61,7 +61,8 @@ fn one(check: &Check<'_>, id: WorkloadId, port: u16, span: Span, sink: &mut Sink
     };
     let known = check.known_namespaces();
     let mut scrapers = MONITORING.to_vec();
-    scrapers.extend(known.into_iter().filter(|name| name.contains("monitor") || name.contains("prometheus")));
+    scrapers
+        .extend(known.iter().copied().filter(|name| name.contains("monitor") || name.contains("prometheus")));
     let own = Peer::Pod(PodShape::unknown(Some(check.namespace(&check.input.workloads[id].meta))));
     let all_denied =
         scrapers.iter().all(|space| denied(&Peer::Pod(PodShape::unknown(Some(space))))) && denied(&own);
