@@ -68,6 +68,15 @@ impl CliError {
         if usage { exit::USAGE } else { exit::FAILED }
     }
 
+    /// The error for programs: `error` (with its causes), `hint`, `exit_code`.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "error": pipeline::error::chain(self),
+            "hint": self.hint(),
+            "exit_code": self.exit_code(),
+        })
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {

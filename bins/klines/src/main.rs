@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Cli;
+use crate::args::{Cli, OutputFormat};
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::settings::Settings;
@@ -29,12 +29,25 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    let json = wants_json(&cli);
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
             ui::print_error(&error);
+            if json {
+                // Whoever asked for JSON reads stdout; a reader that is gone needs no answer.
+                let _ = ui::out(&format!("{:#}\n", error.as_json()));
+            }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Whether results are to be JSON, as far as it can be told when the settings themselves may be what is wrong.
+fn wants_json(cli: &Cli) -> bool {
+    match cli.global.output {
+        Some(format) => format == OutputFormat::Json,
+        None => std::env::var("KLINES_OUTPUT").is_ok_and(|format| format == "json"),
     }
 }
 

@@ -1,12 +1,19 @@
 //! SIGINT and SIGTERM: the first one lets the chunk in hand finish, a second one ends at once.
+//!
+//! Some senders (`timeout`, a terminal) signal a process and its group, so one wish arrives twice: a second signal within a
+//! second is taken for an echo.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
+
+/// A second signal within this time is an echo of the first.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// Tells commands to stop, and remembers why.
 #[derive(Clone)]
@@ -25,13 +32,16 @@ impl Stop {
         let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let told = stop.clone();
         tokio::spawn(async move {
+            let mut first: Option<Instant> = None;
             loop {
                 let code = tokio::select! {
                     _ = int.recv() => 130,
                     _ = term.recv() => 143,
                 };
-                if told.token.is_cancelled() {
-                    std::process::exit(i32::from(code));
+                match first {
+                    None => first = Some(Instant::now()),
+                    Some(at) if at.elapsed() < ECHO => continue,
+                    Some(_) => std::process::exit(i32::from(code)),
                 }
                 told.code.store(code, Ordering::Relaxed);
                 told.token.cancel();

@@ -1,31 +1,32 @@
 //! One series: from what is missing to what is stored.
 //!
 //! Works in rounds. A round plans windows for everything still wanted, fetches them in order with a few in flight, checks
-//! every kline and hands the good ones to the writer. What a round leaves open is asked again in the next: a refused row
-//! may come right, and a slot that stays empty in two clean answers is *absent*: the source does not have it. Rounds end
-//! when nothing is open, or when a round brings nothing new.
+//! every kline and hands the good ones to the writer. What a round leaves open is asked again in the next: a refused row may
+//! come right. Rounds end when nothing is open, or when a round brings nothing new.
+//!
+//! A slot is called *absent* on positive proof only, see [`crate::holes`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use binance::planner::{self, Prefer, Rules, Window};
 use binance::{Client, FetchError, Page as Answer};
 use futures_util::StreamExt;
 use kline::validate::{self, Flags, Reason, Rejection};
-use kline::{Millis, RangeSet, Series, SlotRange};
-use store::{Absence, AbsentRange, Fetched, KlineStore, Source};
+use kline::{Millis, RangeSet, Series, Slot, SlotRange};
+use store::{Fetched, KlineStore, Source};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::error::JobError;
 use crate::event::{Event, Observer};
+use crate::holes::{self, Holes};
 use crate::writer::{Page, Writer};
 
 /// A slot that closed less than this ago may be empty because the exchange has not published its kline yet.
 const FRESH_MS: i64 = 15_000;
-/// An empty slot is called absent only when it closed longer ago than this: a halt may still be filled in.
-const SETTLED_MS: i64 = 15 * 60_000;
 /// Rounds that bring nothing new before the rest is given up.
 const STALLED_ROUNDS: u32 = 2;
 /// Rounds spent waiting for klines that are due any moment.
@@ -38,8 +39,6 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) struct Tally {
     pub fetched: u64,
     pub rejected: u64,
-    pub requests: u64,
-    pub weight: u64,
     pub flags: Flags,
     pub rejections: BTreeMap<Reason, (u64, String)>,
     /// Slots filled.
@@ -57,50 +56,30 @@ pub(crate) struct Filler<'a> {
     pub in_flight: usize,
     /// Set when the program is asked to stop.
     pub stop: &'a CancellationToken,
+    /// A stored slot to read once more: its kline may have settled after it was stored.
+    pub recheck: Option<Slot>,
+    /// Whether the range may begin before the symbol was listed.
+    pub leading: bool,
     pub tally: Tally,
-    /// Slots that one clean answer had no kline for.
-    empty_once: RangeSet,
 }
 
-impl<'a> Filler<'a> {
-    pub fn new(
-        client: &'a Client,
-        observer: &'a dyn Observer,
-        series: &'a Series,
-        prefer: Prefer,
-        in_flight: usize,
-        stop: &'a CancellationToken,
-    ) -> Self {
-        let in_flight = in_flight.max(1);
-        Self {
-            client,
-            observer,
-            series,
-            prefer,
-            in_flight,
-            stop,
-            tally: Tally::default(),
-            empty_once: RangeSet::new(),
-        }
-    }
-
+impl Filler<'_> {
     /// Fetches everything in `wanted` into the writer. Returns what is still missing; on an error the tally and the
     /// writer hold what came in before it.
     pub async fn fill<S: KlineStore>(
         &mut self,
         mut wanted: RangeSet,
-        leading: bool,
         writer: &mut Writer<'_, S>,
     ) -> Result<RangeSet, JobError> {
         let rules = Rules::of(self.series.market, self.series.interval);
+        let mut holes = Holes::new(self.client, self.series, self.in_flight);
         let (mut stalled, mut fresh) = (0, 0);
-        if leading {
-            self.skip_unlisted(&rules, &mut wanted, writer).await?;
-        }
         while !wanted.is_empty() {
-            let windows = planner::plan(&wanted, &rules, self.prefer);
-            let before = (wanted.len(), self.empty_once.len());
-            self.round(&windows, &mut wanted, writer).await?;
+            let asked = wanted.union(&self.recheck.into_iter().collect());
+            let windows = planner::plan(&asked, &rules, self.prefer);
+            let before = wanted.len();
+            self.round(&windows, &mut wanted, &mut holes, writer).await?;
+            self.recheck = None;
             if wanted.is_empty() {
                 break;
             }
@@ -108,9 +87,9 @@ impl<'a> Filler<'a> {
             if self.all_within(&wanted, now, FRESH_MS) && fresh < FRESH_ROUNDS {
                 fresh += 1;
                 self.pause(Duration::from_secs(2)).await?;
-            } else if (wanted.len(), self.empty_once.len()) == before {
+            } else if wanted.len() == before {
                 stalled += 1;
-                if stalled >= STALLED_ROUNDS || self.all_within(&wanted, now, SETTLED_MS) {
+                if stalled >= STALLED_ROUNDS || self.all_within(&wanted, now, holes::SETTLED_MS) {
                     break;
                 }
                 self.pause(Duration::from_millis(500)).await?;
@@ -131,80 +110,46 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// When the range may begin before the listing: asks for the first window alone, and if its beginning is empty, for
-    /// the first kline there is. All before it is absent, at the price of one request instead of thousands.
-    async fn skip_unlisted<S: KlineStore>(
-        &mut self,
-        rules: &Rules,
-        wanted: &mut RangeSet,
-        writer: &mut Writer<'_, S>,
-    ) -> Result<(), JobError> {
-        let Some(first) = planner::plan(wanted, rules, self.prefer).into_iter().next() else { return Ok(()) };
-        let start = first.slots.start;
-        self.round(&[first], wanted, writer).await?;
-        if !wanted.contains(start) || !self.empty_once.contains(start) {
-            return Ok(());
-        }
-        let now = self.client.now(self.series.market).await?;
-        self.tally.requests += 1;
-        self.tally.weight += u64::from(rules.weight_of(1));
-        let Some(listed) = self.client.first_kline(self.series).await? else {
-            return Err(JobError::NoKlines(self.series.clone()));
-        };
-        let first_slot = self.series.interval.slot_of(listed);
-        let before = wanted.clip(SlotRange::new(i64::MIN, first_slot));
-        writer.absent(before.ranges().iter().map(|&slots| AbsentRange {
-            slots,
-            how: Absence::NotListedYet,
-            at: now,
-        }));
-        writer.listed(listed);
-        *wanted = wanted.difference(&before);
-        self.tally.absent = self.tally.absent.union(&before);
-        Ok(())
-    }
-
     /// Fetches windows in order and takes what they bring off `wanted`.
     async fn round<S: KlineStore>(
         &mut self,
         windows: &[Window],
         wanted: &mut RangeSet,
+        holes: &mut Holes<'_>,
         writer: &mut Writer<'_, S>,
     ) -> Result<(), JobError> {
-        let (sender, mut pages) = mpsc::channel(self.in_flight);
+        // The receiver belongs to the writing side: when that fails, it is gone, and the fetching side sees it.
+        let (sender, pages) = mpsc::channel(self.in_flight);
         let mut gained = Gained::default();
         let (fetching, writing) =
-            tokio::join!(self.fetch(windows, wanted, sender, &mut gained), writer.drain(&mut pages));
-        let absent = gained.empty.intersection(&self.empty_once);
-        self.empty_once = self.empty_once.union(&gained.empty);
+            tokio::join!(self.fetch(windows, wanted, sender, &mut gained, holes), writer.drain(pages));
         *wanted = wanted.difference(&gained.filled);
         self.tally.filled = self.tally.filled.union(&gained.filled);
         writing?;
-        self.settle(absent, wanted, writer).await?;
-        fetching
-    }
-
-    /// Records as absent what two clean answers left empty and what is old enough to be settled.
-    async fn settle<S: KlineStore>(
-        &mut self,
-        absent: RangeSet,
-        wanted: &mut RangeSet,
-        writer: &mut Writer<'_, S>,
-    ) -> Result<(), JobError> {
-        if absent.is_empty() {
-            return Ok(());
+        let proof = match fetching {
+            Ok(()) => self.or_interrupted(holes.prove(&gained.empty.intersection(wanted))).await,
+            Err(error) => Err(error),
+        };
+        // What was proven before an error holds all the same.
+        let found = holes.take();
+        if let Some(listed) = found.listed {
+            writer.listed(listed);
         }
-        let at = self.client.now(self.series.market).await?;
-        let settled = self.series.interval.slot_of(at.plus(-SETTLED_MS));
-        let absent = absent.clip(SlotRange::new(i64::MIN, settled)).intersection(wanted);
-        writer.absent(absent.ranges().iter().map(|&slots| AbsentRange {
-            slots,
-            how: Absence::EmptyAnswer,
-            at,
-        }));
+        let absent = found.absent_slots();
+        writer.absent(found.absent);
         *wanted = wanted.difference(&absent);
         self.tally.absent = self.tally.absent.union(&absent);
-        Ok(())
+        proof
+    }
+
+    async fn or_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
+        tokio::select! {
+            done = work => done,
+            () = self.stop.cancelled() => Err(JobError::Interrupted),
+        }
     }
 
     async fn fetch(
@@ -213,10 +158,14 @@ impl<'a> Filler<'a> {
         wanted: &RangeSet,
         sender: mpsc::Sender<Page>,
         gained: &mut Gained,
+        holes: &mut Holes<'_>,
     ) -> Result<(), JobError> {
         let (client, series, stop) = (self.client, self.series, self.stop);
+        // Windows that lie in a hole found on the way are not asked for any more.
+        let skip_to = &AtomicI64::new(i64::MIN);
         let mut answers = futures_util::stream::iter(windows)
             .take_while(|_| std::future::ready(!stop.is_cancelled()))
+            .filter(|window| std::future::ready(window.slots.end > skip_to.load(Ordering::Relaxed)))
             .map(|window| {
                 let span = tracing::info_span!(
                     "klines.window",
@@ -227,7 +176,15 @@ impl<'a> Filler<'a> {
             })
             .buffered(self.in_flight);
         while let Some((window, answer)) = answers.next().await {
-            let page = self.check(window, answer?, wanted, gained);
+            let answer = answer?;
+            let nothing = answer.rows_received == 0;
+            let page = self.check(window, answer, wanted, gained);
+            if nothing && window.slots.end > skip_to.load(Ordering::Relaxed) {
+                let rest = wanted.clip(SlotRange::new(window.slots.start, i64::MAX));
+                let leading = self.leading && wanted.first() == Some(window.slots.start);
+                let next = self.or_interrupted(holes.skip(&rest, leading)).await?;
+                skip_to.store(next, Ordering::Relaxed);
+            }
             if sender.send(page).await.is_err() {
                 return Ok(()); // the writer failed, and says why
             }
@@ -239,8 +196,6 @@ impl<'a> Filler<'a> {
     fn check(&mut self, window: &Window, answer: Answer, wanted: &RangeSet, gained: &mut Gained) -> Page {
         let interval = self.series.interval;
         let rows = answer.rows_received;
-        self.tally.requests += u64::from(answer.requests);
-        self.tally.weight += u64::from(answer.weight);
         // A slot counts as answered when any row claims it, good or bad. A row that does not even say when it opens
         // could be any slot, so such an answer proves nothing about emptiness.
         let readable = answer.unreadable.iter().all(|r| r.open_time.is_some());
@@ -256,15 +211,17 @@ impl<'a> Filler<'a> {
         for rejection in &checked.rejected {
             self.count_rejection(rejection);
         }
-        checked.accepted.retain(|k| wanted.contains(interval.slot_of(k.open_time)));
         let asked = wanted.clip(window.slots);
+        let (new, rest): (Vec<_>, Vec<_>) =
+            checked.accepted.into_iter().partition(|k| wanted.contains(interval.slot_of(k.open_time)));
+        let again = rest.into_iter().filter(|k| self.recheck == Some(interval.slot_of(k.open_time)));
         if readable {
             for range in asked.difference(&claimed).ranges() {
                 gained.empty.push(*range);
             }
         }
-        let useful = checked.accepted.len() as u64;
-        for kline in &checked.accepted {
+        let useful = new.len() as u64;
+        for kline in &new {
             gained.filled.push_slot(interval.slot_of(kline.open_time));
             self.tally.flags.count(interval, kline);
         }
@@ -277,7 +234,7 @@ impl<'a> Filler<'a> {
             rejected: checked.rejected.len() as u64,
             at: answer.exchange_now,
         };
-        Page { klines: checked.accepted, fetched }
+        Page { klines: again.chain(new).collect(), fetched }
     }
 
     fn count_rejection(&mut self, rejection: &Rejection) {
@@ -293,6 +250,7 @@ impl<'a> Filler<'a> {
 #[derive(Default)]
 struct Gained {
     filled: RangeSet,
+    /// Wanted slots that a clean answer had no kline for.
     empty: RangeSet,
 }
 

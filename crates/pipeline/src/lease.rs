@@ -8,9 +8,11 @@ use std::fs;
 use std::time::Duration;
 
 use kline::Series;
-use store::{KlineStore, Lease, StoreError, StoreResult};
+use store::{KlineStore, Lease, StoreError};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::error::JobError;
 use crate::event::{Event, Observer};
 
 /// How often a busy lease is tried again.
@@ -66,7 +68,7 @@ fn is_dead(owner: &str) -> bool {
     }
 }
 
-/// Takes the lease of a series; waits for another holder up to `wait`.
+/// Takes the lease of a series; waits for another holder up to `wait`, or until told to stop.
 pub(crate) async fn acquire<S: KlineStore>(
     store: &S,
     series: &Series,
@@ -74,7 +76,8 @@ pub(crate) async fn acquire<S: KlineStore>(
     ttl: Duration,
     wait: Duration,
     observer: &dyn Observer,
-) -> StoreResult<Lease> {
+    stop: &CancellationToken,
+) -> Result<Lease, JobError> {
     let deadline = Instant::now() + wait;
     let mut told = false;
     loop {
@@ -90,9 +93,12 @@ pub(crate) async fn acquire<S: KlineStore>(
                     observer.event(&Event::WaitingForLease { series, owner: &other });
                     told = true;
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::select! {
+                    () = tokio::time::sleep(POLL) => {}
+                    () = stop.cancelled() => return Err(JobError::Interrupted),
+                }
             }
-            result => return result,
+            result => return Ok(result?),
         }
     }
 }

@@ -1,21 +1,23 @@
 //! The jobs: bring series up to date, and fill their gaps.
 //!
-//! One run of one series goes: resolve the range ([`range`]) → take the lease ([`lease`]) → ask the store what is
-//! missing → plan windows (`binance::planner`) → fetch them a few at a time and check every kline ([`fill`]) → commit
-//! in chunks ([`writer`]) → report ([`report`]) and message ([`message`]), the last chunk and the end of the run in one
-//! transaction. [`run()`] does that for many series at once.
+//! One run of one series goes: resolve the range (`range`) → ask the store what is missing → take the lease (`lease`) →
+//! plan windows (`binance::planner`) → fetch them a few at a time and check every kline (`fill`), find out what the
+//! exchange does not have (`holes`) → commit in chunks (`writer`) → report ([`report`]) and message ([`message`]), the last
+//! chunk and the end of the run in one transaction. [`run()`] does that for many series at once.
 //!
 //! The library prints nothing and reads no environment: what happens is told to an [`Observer`].
 
 pub mod error;
 pub mod event;
 mod fill;
+mod holes;
 mod lease;
 pub mod message;
 mod range;
 pub mod report;
 mod run;
 pub mod spec;
+mod task;
 mod writer;
 
 pub use error::JobError;

@@ -58,9 +58,10 @@ pub struct SeriesReport {
     pub absent: u64,
     /// Slots still neither filled nor known to be absent.
     pub missing_after: u64,
-    /// Requests sent, retries included.
+    /// Requests sent for klines of this series, retries and refused ones included. The exchange's clock and limits,
+    /// asked for once per run, belong to no series.
     pub requests: u64,
-    /// Weight spent.
+    /// Weight of these requests.
     pub weight: u64,
     /// Wall time, ms.
     pub duration_ms: u64,

@@ -48,13 +48,8 @@ impl<'a, S: KlineStore> Writer<'a, S> {
         self.committed
     }
 
-    /// Klines collected and not yet committed.
-    pub fn waiting(&self) -> u64 {
-        self.chunk.klines.len() as u64
-    }
-
     /// Takes pages until the sender is gone; commits every full chunk.
-    pub async fn drain(&mut self, pages: &mut mpsc::Receiver<Page>) -> StoreResult<()> {
+    pub async fn drain(&mut self, mut pages: mpsc::Receiver<Page>) -> StoreResult<()> {
         let mut renewal = tokio::time::interval(self.ttl / 3);
         renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         renewal.tick().await;

@@ -15,6 +15,8 @@ mod digits;
 pub mod error;
 mod leases;
 mod ledger;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod open;
@@ -29,9 +31,11 @@ pub mod types;
 use std::time::Duration;
 
 pub use error::{StoreError, StoreResult};
+#[cfg(feature = "mongodb")]
+pub use mongodb::MongoStore;
 #[cfg(feature = "mysql")]
 pub use mysql::MysqlStore;
-pub use open::{OpenOptions, Store, schema_sql};
+pub use open::{OpenOptions, Store, is_new, schema_sql};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

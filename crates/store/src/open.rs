@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 
+#[cfg(feature = "mongodb")]
+use crate::mongodb::{self, MongoStore};
 #[cfg(feature = "mysql")]
 use crate::mysql::{self, MysqlStore};
 #[cfg(feature = "postgres")]
@@ -40,6 +42,9 @@ pub enum Store {
     /// PostgreSQL.
     #[cfg(feature = "postgres")]
     Postgres(PostgresStore),
+    /// MongoDB.
+    #[cfg(feature = "mongodb")]
+    Mongo(MongoStore),
 }
 
 impl Store {
@@ -66,13 +71,26 @@ impl Store {
             Some(name) if postgres::SCHEMES.contains(&name) => {
                 Ok(Self::Postgres(PostgresStore::open(url, options).await?))
             }
+            #[cfg(feature = "mongodb")]
+            Some(name) if mongodb::SCHEMES.contains(&name) => {
+                Ok(Self::Mongo(MongoStore::open(url, options).await?))
+            }
             _ => Err(StoreError::UnknownScheme(shown(url))),
         }
     }
 }
 
-/// The SQL that makes all tables, views and triggers of the engine that a URL names: for an administrator to run, where
-/// the user of the store may not. Nothing is connected to.
+/// Whether the store that a URL names is still to be made: a SQLite file that does not exist yet, or is empty, in a folder
+/// that does. Whoever only reads may take such a store for an empty one.
+///
+/// # Errors
+/// [`StoreError::BadUrl`] when a SQLite URL names no file.
+pub fn is_new(url: &str) -> StoreResult<bool> {
+    if scheme(url) == Some("sqlite") { crate::sqlite::is_new(url) } else { Ok(false) }
+}
+
+/// The SQL (for MongoDB, the commands of its shell) that makes all tables, views and triggers of the engine that a URL
+/// names: for an administrator to run, where the user of the store may not. Nothing is connected to.
 ///
 /// # Errors
 /// [`StoreError::UnknownScheme`] when no engine answers to the URL.
@@ -83,12 +101,14 @@ pub fn schema_sql(url: &str) -> StoreResult<String> {
         Some(name) if mysql::SCHEMES.contains(&name) => Ok(script(&mysql::schema_sql())),
         #[cfg(feature = "postgres")]
         Some(name) if postgres::SCHEMES.contains(&name) => Ok(script(&postgres::schema_sql())),
+        #[cfg(feature = "mongodb")]
+        Some(name) if mongodb::SCHEMES.contains(&name) => Ok(script(&mongodb::schema_commands())),
         _ => Err(StoreError::UnknownScheme(shown(url))),
     }
 }
 
 /// Statements as a script.
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres"))]
 fn script(statements: &[String]) -> String {
     statements.iter().map(|sql| format!("{sql};\n\n")).collect()
 }
@@ -121,6 +141,8 @@ macro_rules! delegate {
                     Self::Mysql(store) => store.engine(),
                     #[cfg(feature = "postgres")]
                     Self::Postgres(store) => store.engine(),
+                    #[cfg(feature = "mongodb")]
+                    Self::Mongo(store) => store.engine(),
                 }
             }
 
@@ -131,6 +153,8 @@ macro_rules! delegate {
                     Self::Mysql(store) => store.$name($($arg),*).await,
                     #[cfg(feature = "postgres")]
                     Self::Postgres(store) => store.$name($($arg),*).await,
+                    #[cfg(feature = "mongodb")]
+                    Self::Mongo(store) => store.$name($($arg),*).await,
                 }
             })*
         }

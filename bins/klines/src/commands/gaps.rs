@@ -1,15 +1,17 @@
 //! `klines gaps`: what is missing, as a map and as a list. Works without the exchange.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use binance::Client;
-use kline::{Millis, RangeSet, Series, SlotRange};
+use binance::{Client, ClientConfig};
+use kline::{Market, Millis, RangeSet, Series, SlotRange};
 use pipeline::Since;
 use serde_json::{Value, json};
 use store::types::absent_slots;
 use store::{KlineStore, SeriesRecord, Store};
 
-use super::jobs::open_read_only;
+use super::jobs::{open_read_only, wall_clock};
 use crate::args::{GapsArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::settings::Settings;
@@ -34,10 +36,16 @@ impl Coverage {
 /// Lists the gaps of the series named, or of all that are stored.
 pub async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode, CliError> {
     let output = settings.output()?;
-    let store = open_read_only(&settings.store_url()?).await?;
+    let url = settings.store_url()?;
+    // Counting the rows mends the store's own books on the way.
+    let store = if args.recount { Store::open(&url).await? } else { open_read_only(&url).await? };
+    let mut clocks = Clocks::new(settings)?;
     let mut found = Vec::new();
     for record in records(settings, &store).await? {
-        let slots = range(settings, &record).await?;
+        // An end that lies days back needs no clock to be closed.
+        let settled = settings.until()?.is_some_and(|until| until < wall_clock().plus(-2 * 86_400_000));
+        let now = if settled { None } else { clocks.now(record.series.market).await };
+        let slots = range(settings, &record, now)?;
         found.push(coverage(&store, &record.series, slots, args.recount).await?);
     }
     store.close().await?;
@@ -61,51 +69,83 @@ pub async fn records(settings: &Settings, store: &Store) -> Result<Vec<SeriesRec
     Ok(records)
 }
 
-/// From `--since` or the first stored kline to `--until` or the last closed one; without a connection to the exchange
-/// (or with nothing to ask it for) to the last stored one.
-async fn range(settings: &Settings, record: &SeriesRecord) -> Result<SlotRange, CliError> {
-    let interval = record.series.interval;
+/// From `--since` or the first stored kline to `--until` or the last closed one; when the exchange's clock is out of reach,
+/// to the last stored one.
+fn range(settings: &Settings, record: &SeriesRecord, now: Option<Millis>) -> Result<SlotRange, CliError> {
+    let series = &record.series;
+    let interval = series.interval;
     let up = |at: Millis| interval.slot_of(at) + i64::from(!interval.is_aligned(at));
-    let (since, until) = (settings.since()?, settings.until()?);
-    if let (Since::At(since) | Since::Begin(since), Some(until)) = (since, until)
-        && until <= since
-    {
-        return Err(CliError::usage(format!(
-            "--until {until} is not after --since {since}: the range is empty"
-        )));
-    }
+    let (since, until) = (settings.since(false)?, settings.until()?);
     let start = match (since, record.extent, record.listed) {
-        (Since::At(since) | Since::Begin(since), _, _) => up(since),
+        (Since::At(since) | Since::Begin(since), _, _) => {
+            if let Some(until) = until.filter(|until| *until <= since) {
+                let words = format!("--until {until} is not after --since {since}: the range is empty");
+                return Err(CliError::usage(words));
+            }
+            if let Some(now) = now.filter(|now| *now <= since) {
+                let words = format!("--since {since} lies in the future: the exchange's clock says {now}");
+                return Err(CliError::usage(words));
+            }
+            up(since)
+        }
         (Since::Listing, _, Some(listed)) => interval.slot_of(listed),
         (_, Some(extent), _) => interval.slot_of(extent.first),
-        (_, None, _) => return Ok(SlotRange::new(0, 0)),
+        (_, None, _) => {
+            return Err(CliError::Usage {
+                message: format!("nothing is stored of {series}, so it cannot be said what is missing"),
+                hint: Some(
+                    "check the symbol, the interval and --store, or say where to begin: --since".into(),
+                ),
+            });
+        }
     };
     let last_stored = record.extent.map_or(start, |extent| interval.slot_of(extent.last) + 1);
-    let end = match until {
-        Some(until) => up(until),
-        None => match now(settings, &record.series).await? {
-            Some(now) => interval.first_open_slot(now),
-            None => last_stored,
-        },
+    let end = match (until, now) {
+        (Some(until), Some(now)) if now < until => {
+            let words = format!("--until {until} lies in the future: the exchange's clock says {now}");
+            return Err(CliError::usage(words));
+        }
+        (Some(until), _) => up(until),
+        (None, Some(now)) => interval.first_open_slot(now),
+        (None, None) => last_stored,
     };
     Ok(SlotRange::new(start, end.max(start)))
 }
 
-/// The exchange's clock, or `None` with a word of warning when it cannot be reached.
-async fn now(settings: &Settings, series: &Series) -> Result<Option<Millis>, CliError> {
-    let mut config = settings.client()?;
-    config.attempts = 1;
-    let asked = match Client::new(config) {
-        Ok(client) => client.now(series.market).await,
-        Err(error) => Err(error),
-    };
-    match asked {
-        Ok(now) => Ok(Some(now)),
-        Err(error) => {
-            let why = pipeline::error::chain(&error);
-            tracing::warn!(%series, "the exchange's clock is out of reach, so this ends with the last stored kline: {why}");
-            Ok(None)
+/// The exchange's clock, asked once per market and not for long: a report of gaps must not hang on a silent network.
+struct Clocks {
+    client: Client,
+    known: BTreeMap<Market, Option<Millis>>,
+}
+
+impl Clocks {
+    fn new(settings: &Settings) -> Result<Self, CliError> {
+        let config = settings.client()?;
+        let timeout = config.timeout.min(Duration::from_secs(3));
+        let config = ClientConfig { attempts: 1, timeout, ..config };
+        let client = Client::new(config).map_err(pipeline::JobError::from)?;
+        Ok(Self { client, known: BTreeMap::new() })
+    }
+
+    /// `None`, with a word of warning, when the exchange is out of reach.
+    async fn now(&mut self, market: Market) -> Option<Millis> {
+        if let Some(known) = self.known.get(&market) {
+            return *known;
         }
+        let asked = tokio::time::timeout(Duration::from_secs(4), self.client.now(market)).await;
+        let why = match asked {
+            Ok(Ok(now)) => {
+                self.known.insert(market, Some(now));
+                return Some(now);
+            }
+            Ok(Err(error)) => pipeline::error::chain(&error),
+            Err(_) => "no answer within 4 s".to_owned(),
+        };
+        tracing::warn!(
+            "{market}: the exchange's clock is out of reach, so gaps end with the last stored kline: {why}"
+        );
+        self.known.insert(market, None);
+        None
     }
 }
 

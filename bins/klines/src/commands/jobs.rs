@@ -1,6 +1,5 @@
 //! `klines extract` and `klines fill-gaps`.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,19 +56,17 @@ async fn deliver(store: &Store, nats: &events::NatsSettings, observed: &Observed
     }
 }
 
-/// Opens the store; for a dry run read-only, and a store that does not exist yet counts as an empty one.
+/// Opens the store; for a dry run read-only.
 async fn open(settings: &Settings, dry_run: bool) -> Result<Store, CliError> {
     let url = settings.store_url()?;
-    let file = url.strip_prefix("sqlite://").map(Path::new);
-    Ok(match (dry_run, file) {
-        (false, _) => Store::open(&url).await?,
-        (true, Some(file)) if !file.exists() => Store::open("sqlite::memory:").await?,
-        (true, _) => open_read_only(&url).await?,
-    })
+    if dry_run { open_read_only(&url).await } else { Ok(Store::open(&url).await?) }
 }
 
-/// Opens a store without changing anything, not even creating it.
+/// Opens a store without changing anything; one that is still to be made is an empty one, and is not made.
 pub async fn open_read_only(url: &str) -> Result<Store, CliError> {
+    if store::is_new(url)? {
+        return Ok(Store::open("sqlite::memory:").await?);
+    }
     Ok(Store::open_with(url, OpenOptions { read_only: true, ..OpenOptions::default() }).await?)
 }
 
@@ -90,7 +87,7 @@ fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> 
         ..MessageOptions::new(prefix)
     });
     Ok(Options {
-        since: settings.since()?,
+        since: settings.since(job == Job::Extract)?,
         until: settings.until()?,
         dry_run: fetch.dry_run,
         recheck_absent: fetch.recheck_absent,
@@ -209,12 +206,10 @@ fn remarks(series: &SeriesReport, style: Style) -> String {
         ));
     }
     let flags = series.flagged;
-    for (count, what) in
-        [(flags.off_grid, "opened off the grid"), (flags.odd_close, "have an odd close time")]
-    {
+    for (count, what) in [(flags.off_grid, "off the grid"), (flags.odd_close, "with an odd close time")] {
         if count > 0 {
             let klines = plural(count, "kline");
-            out.push_str(&format!("{} {name}: {klines} {what}; stored as sent\n", style.dim("note:")));
+            out.push_str(&format!("{} {name}: {klines} {what}, stored as sent\n", style.dim("note:")));
         }
     }
     out
@@ -234,13 +229,17 @@ fn verdict(report: &Report, style: Style) -> String {
             grouped(weight)
         );
     }
+    let absent = match t.absent {
+        0 => String::new(),
+        n => format!(", {} absent at the exchange", grouped(n)),
+    };
     let cost = format!("{}, weight {}, {time}", plural(t.requests, "request"), grouped(t.weight));
     match report.outcome {
         "complete" => {
             format!("{}: {} written ({cost})\n", style.green("complete"), plural(t.written, "kline"))
         }
         "incomplete" => format!(
-            "{}: {} written, {} still missing ({cost})\n",
+            "{}: {} written, {} still missing{absent} ({cost})\n",
             style.yellow("incomplete"),
             plural(t.written, "kline"),
             grouped(t.missing_after)

@@ -60,13 +60,17 @@ pub fn flags(command: &Command) -> Flags {
 
 /// Runs the command that was asked for.
 pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, CliError> {
-    let stop = Stop::listen()?;
+    // Jobs finish the chunk in hand when a signal comes; everything else simply ends by it.
     match command {
-        Command::Extract(args) => jobs::run(context, pipeline::Job::Extract, &args.fetch, &stop).await,
-        Command::FillGaps(args) => jobs::run(context, pipeline::Job::FillGaps, &args.fetch, &stop).await,
+        Command::Extract(args) => {
+            jobs::run(context, pipeline::Job::Extract, &args.fetch, &Stop::listen()?).await
+        }
+        Command::FillGaps(args) => {
+            jobs::run(context, pipeline::Job::FillGaps, &args.fetch, &Stop::listen()?).await
+        }
         Command::Gaps(args) => gaps::run(&context.settings, &args).await,
         Command::Status(_) => status::run(&context.settings).await,
-        Command::Demo(args) => demo::run(context, &args, &stop).await,
+        Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,
         Command::Simulate(args) => simulate(args).await,
         Command::Config => show::config(&context.settings),
         command @ (Command::Completions { .. } | Command::Man) => {

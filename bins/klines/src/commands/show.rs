@@ -32,17 +32,34 @@ pub fn config(settings: &Settings) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A URL without its password; anything else as it is.
+/// Text without passwords: of every URL in it the password, and every value of its query.
 fn masked(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or("***".into(), |(name, _)| format!("{name}:***"));
-            format!("{scheme}://{user}@{host}{}", &rest[end..])
-        }
-        None => text.to_owned(),
+    text.split(',').map(masked_part).collect::<Vec<_>>().join(",")
+}
+
+fn masked_part(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let looks_like_url = !scheme.is_empty() || rest.contains('@');
+    if !looks_like_url {
+        return text.to_owned();
     }
+    // A password may hold a slash or a question mark; the host begins after the last `@`.
+    let (user, host) = rest.rsplit_once('@').map_or(("", rest), |(user, host)| (user, host));
+    let user = match (user, user.split_once(':')) {
+        ("", _) => String::new(),
+        (_, Some((name, _))) => format!("{name}:***@"),
+        (_, None) => "***@".to_owned(),
+    };
+    let host = match host.split_once('?') {
+        Some((place, query)) => {
+            let hide =
+                |pair: &str| pair.split_once('=').map_or(pair.to_owned(), |(key, _)| format!("{key}=***"));
+            format!("{place}?{}", query.split('&').map(hide).collect::<Vec<_>>().join("&"))
+        }
+        None => host.to_owned(),
+    };
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{user}{host}")
 }
 
 /// Prints the manual page of the program and all its commands.
@@ -65,7 +82,11 @@ mod tests {
 
     #[test]
     fn no_password_is_shown() {
-        assert_eq!(masked("mysql://u:s3c@ret@h:3306/d?x=1"), "mysql://u:***@h:3306/d?x=1");
+        assert_eq!(masked("mysql://u:s3c@ret@h:3306/d?x=1"), "mysql://u:***@h:3306/d?x=***");
+        assert_eq!(masked("mysql://u@h/d?password=SECRET&ssl=1"), "mysql://***@h/d?password=***&ssl=***");
+        assert_eq!(masked("nats://a:S1@h1,nats://b:S2@h2"), "nats://a:***@h1,nats://b:***@h2");
+        assert_eq!(masked("a:SECRET@h:4222"), "a:***@h:4222");
+        assert_eq!(masked("mysql://u:a/b?c@h/d"), "mysql://u:***@h/d");
         assert_eq!(masked("nats://token@h"), "nats://***@h");
         assert_eq!(masked("sqlite://a.db"), "sqlite://a.db");
         assert_eq!(masked("BTCUSDT"), "BTCUSDT");

@@ -1,5 +1,7 @@
 //! `klines.toml`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use toml::Spanned;
@@ -8,13 +10,23 @@ use toml::de::{DeTable, DeValue};
 use super::{Origin, Value, keys};
 use crate::error::CliError;
 
+/// No settings file comes near this size, bytes.
+const LARGEST: u64 = 1 << 20;
+
 /// Reads a settings file; a problem is reported with file, line and column.
 pub fn read(path: &Path) -> Result<Vec<(&'static str, Value)>, CliError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::Usage {
-        message: format!("cannot read the settings file {name}: {source}"),
+    let unreadable = |why: String| CliError::Usage {
+        message: format!("cannot read the settings file {name}: {why}"),
         hint: Some("check --config and KLINES_CONFIG, or the file's permissions".into()),
-    })?;
+    };
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    // A device or a wrong file may never end.
+    file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > LARGEST {
+        return Err(unreadable(format!("it is larger than {LARGEST} bytes")));
+    }
     parse(&name, &text)
 }
 

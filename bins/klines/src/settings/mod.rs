@@ -81,9 +81,9 @@ impl Settings {
                 values.insert(key.name, Value { text, origin: Origin::Env(name.into()) });
             }
         }
-        if !matches!(values.get(keys::STORE), Some(Value { origin: Origin::Env(_), .. }))
-            && let Some(value) = keys::store_of_adapter(env)?
-        {
+        let named = global.store.is_some()
+            || matches!(values.get(keys::STORE), Some(Value { origin: Origin::Env(_), .. }));
+        if !named && let Some(value) = keys::store_of_adapter(env)? {
             values.insert(keys::STORE, value);
         }
         let of_globals = [

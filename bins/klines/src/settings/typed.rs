@@ -113,8 +113,8 @@ impl Settings {
     }
 
     /// Where ranges begin. A flag says where this run begins; the environment and the file say where history begins.
-    /// A look-back given more closely than a start counts instead of it, and the other way round.
-    pub fn since(&self) -> Result<Since, CliError> {
+    /// A look-back given more closely than a start counts instead of it, and the other way round; only `extract` looks back.
+    pub fn since(&self, looks_back: bool) -> Result<Since, CliError> {
         let flag = matches!(self.get(keys::SINCE), Some(Value { origin: Origin::Flag(_), .. }));
         let since = self.read(keys::SINCE, |text| match text {
             "listing" => Ok(Since::Listing),
@@ -125,6 +125,7 @@ impl Settings {
             Ok(klines) => Ok(Lookback::Klines(klines)),
             Err(_) => parse_duration(text).map(Lookback::Time),
         })?;
+        let lookback = lookback.filter(|_| looks_back);
         let rank = |key: &str| match self.get(key).map(|value| &value.origin) {
             Some(Origin::Flag(_)) => 2,
             Some(Origin::Env(_)) => 1,

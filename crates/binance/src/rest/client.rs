@@ -1,6 +1,7 @@
 //! The client itself: what can be asked of the exchange.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kline::validate::Rejection;
@@ -48,7 +49,23 @@ pub struct Page {
 
 /// Asks Binance for klines. Cheap to clone; clones share budget, clock and connections.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Arc<Meter>);
+
+/// What was sent through one handle of a client.
+#[derive(Debug, Default)]
+struct Meter {
+    requests: AtomicU64,
+    weight: AtomicU64,
+}
+
+/// Requests and their weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Requests that left this machine, retries and refused ones included.
+    pub requests: u64,
+    /// Their weight, as the exchange counts it.
+    pub weight: u64,
+}
 
 struct Inner {
     config: ClientConfig,
@@ -91,7 +108,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, FetchError> {
         let base = |market: Market| base_url(market, config.endpoints.of(market));
         let bases = [base(Market::Um)?, base(Market::Cm)?, base(Market::Spot)?];
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             bases,
             http: Http::new(&config),
             futures: Pool::new(Market::Um, &config),
@@ -101,7 +118,8 @@ impl Client {
             info: Default::default(),
             listeners: Listeners::default(),
             config,
-        })))
+        };
+        Ok(Self(Arc::new(inner), Arc::default()))
     }
 
     /// Calls `listener` whenever something holds a request up. It must not block.
@@ -112,6 +130,18 @@ impl Client {
     /// What the pool of a market has used; `um` and `cm` share one.
     pub fn usage(&self, market: Market) -> PoolUsage {
         self.pool(market).usage()
+    }
+
+    /// Another handle of this client (the same pools, clock and connections) that counts what is sent through it alone.
+    #[must_use]
+    pub fn metered(&self) -> Self {
+        Self(Arc::clone(&self.0), Arc::default())
+    }
+
+    /// What was sent through this handle and its clones.
+    pub fn spent(&self) -> Spent {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Spent { requests: read(&self.1.requests), weight: read(&self.1.weight) }
     }
 
     /// The shortest time from sending a request to the first byte of its answer, so far: what the line takes once a
@@ -219,28 +249,55 @@ impl Client {
             return Ok(None);
         }
         let what = format!("klines of {series} from {since}");
-        let call = self.klines_call(series, since, Some(end), limit, rules.weight_of(limit), what);
+        let call = self.klines_call(series, Some(since), Some(end), limit, rules.weight_of(limit), what);
         self.fetch::<Klines>(&call).await.map(Some)
     }
 
     fn klines_call(
         &self,
         series: &Series,
-        since: Millis,
+        since: Option<Millis>,
         end: Option<Millis>,
         limit: u64,
         weight: u32,
         what: String,
     ) -> Call {
         let path = ["fapi/v1/klines", "dapi/v1/klines", "api/v3/klines"][index(series.market)];
-        let mut query = vec![
-            ("symbol", series.symbol.to_string()),
-            ("interval", series.interval.to_string()),
-            ("startTime", since.0.to_string()),
-        ];
+        let mut query =
+            vec![("symbol", series.symbol.to_string()), ("interval", series.interval.to_string())];
+        query.extend(since.map(|since| ("startTime", since.0.to_string())));
         query.extend(end.map(|end| ("endTime", end.0.to_string())));
         query.push(("limit", limit.to_string()));
         self.call(series.market, path, &query, weight, what)
+    }
+
+    /// Open time of the first kline that opens at or after an instant, or `None` when there is none (on COIN-M: none
+    /// within 200 days). One request of the least weight, more on COIN-M.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn next_kline(&self, series: &Series, since: Millis) -> Result<Option<Millis>, FetchError> {
+        if series.market == Market::Cm {
+            let until = since.plus(CM_WINDOW_MS).min(self.now(Market::Cm).await?);
+            return if until <= since { Ok(None) } else { self.first_in(series, since, until).await };
+        }
+        let what = format!("the first kline of {series} from {since}");
+        let weight = Rules::of(series.market, series.interval).weight_of(1);
+        let call = self.klines_call(series, Some(since), None, 1, weight, what);
+        Ok(self.fetch::<Klines>(&call).await?.value.first_open())
+    }
+
+    /// Open time of the last kline that opens before an instant, or `None` when there is none (on COIN-M: none within 200
+    /// days). One request of the least weight.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn previous_kline(&self, series: &Series, until: Millis) -> Result<Option<Millis>, FetchError> {
+        let what = format!("the last kline of {series} before {until}");
+        let weight = Rules::of(series.market, series.interval).weight_of(1);
+        let call = self.klines_call(series, None, Some(until.plus(-1)), 1, weight, what);
+        let rows = self.fetch::<Klines>(&call).await?.value;
+        Ok(rows.read.iter().map(|kline| kline.open_time).max())
     }
 
     /// Open time of the first kline the exchange has of a series, or `None` when it has none.
@@ -251,7 +308,7 @@ impl Client {
         let what = format!("first kline of {series}");
         if series.market != Market::Cm {
             let weight = Rules::of(series.market, series.interval).weight_of(1);
-            let call = self.klines_call(series, Millis(0), None, 1, weight, what);
+            let call = self.klines_call(series, Some(Millis(0)), None, 1, weight, what);
             return Ok(self.fetch::<Klines>(&call).await?.value.first_open());
         }
         // COIN-M answers with the newest rows of a window, and refuses a window from the beginning of time.
@@ -271,19 +328,28 @@ impl Client {
     }
 }
 
-/// The span of one HTTP request, by OpenTelemetry's semantic conventions. The URL holds no secret: klines need no key.
+/// The span of one HTTP request, by OpenTelemetry's semantic conventions.
 fn request_span(url: &Url, resend: u32) -> tracing::Span {
+    let shown = without_credentials(url);
     tracing::info_span!(
         "GET",
         otel.kind = "client",
         http.request.method = "GET",
-        url.full = %url,
+        url.full = %shown,
         server.address = url.host_str().unwrap_or_default(),
         server.port = url.port_or_known_default().map(i64::from),
         http.request.resend_count = (resend > 0).then_some(i64::from(resend)),
         http.response.status_code = tracing::field::Empty,
         "error.type" = tracing::field::Empty,
     )
+}
+
+/// A base URL may name a proxy with a password; nobody needs to see that.
+fn without_credentials(url: &Url) -> Url {
+    let mut shown = url.clone();
+    // Fails for URLs that cannot have credentials, and those have none.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    shown
 }
 
 /// Plumbing.
@@ -396,6 +462,10 @@ impl Client {
         self.tell_answer(call, &attempt, started.elapsed(), &span);
         let unsent = attempt.result.as_ref().err().is_some_and(classify::never_sent);
         ticket.settle(unsent, attempt.reported);
+        if !unsent {
+            self.1.requests.fetch_add(1, Ordering::Relaxed);
+            self.1.weight.fetch_add(u64::from(call.weight), Ordering::Relaxed);
+        }
         attempt.took.into_iter().for_each(|took| pool.answered_in(took));
         Ok((attempt.result, sent_at))
     }

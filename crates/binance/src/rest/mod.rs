@@ -9,6 +9,6 @@ mod pool;
 pub(crate) mod retry;
 mod stream;
 
-pub use client::{Client, Page};
+pub use client::{Client, Page, Spent};
 pub use decode::{ExchangeInfo, SymbolInfo};
 pub use event::Event;

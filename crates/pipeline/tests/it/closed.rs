@@ -91,7 +91,8 @@ async fn before_the_listing_nothing_is_asked_twice() {
     let s = &report.series[0];
     let listed = slots(Interval::M1, "2023-11-15T08:00", "2023-11-17").len();
     assert_eq!((report.outcome, s.written, s.absent), ("complete", listed, s.expected - listed));
-    assert!(s.requests < 12, "{} requests to find the listing", s.requests);
+    // A few windows in flight, the question for the first kline, and the klines themselves; the range holds 2.4 million slots.
+    assert!(s.requests < 20, "{} requests to find the listing", s.requests);
     world.sim.control().reset_stats();
     assert_eq!(world.run(&options).await.outcome, "complete");
     assert_eq!(world.klines_requests(), 0);

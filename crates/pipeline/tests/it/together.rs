@@ -36,6 +36,55 @@ async fn a_job_gives_up_waiting_for_a_live_lease_and_says_who_holds_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_for_a_lease_can_be_stopped() {
+    let world = World::new(vec![made_up(Market::Um, "BTCUSDT", "2020-01-01")], "2024-03-01").await;
+    let series = series(Market::Um, "BTCUSDT", Interval::M5);
+    let _held = world.store.acquire(&series, "somebody else", Duration::from_secs(600)).await.unwrap();
+    let options = fill(std::slice::from_ref(&series), "2024-02-01", None);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let stopper = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.cancel();
+    };
+    let run = pipeline::run(&world.store, &world.client, &options, &(), at("2026-01-01"), &stop);
+    let (report, ()) = tokio::join!(run, stopper);
+    assert!(report.unwrap().interrupted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_makes_no_sense_for_one_series_does_nothing_for_any() {
+    let data = vec![made_up(Market::Um, "AUSDT", "2020-01-01"), made_up(Market::Um, "BUSDT", "2020-01-01")];
+    let world = World::new(data, "2024-01-08").await;
+    let (stored, new) =
+        (series(Market::Um, "AUSDT", Interval::M5), series(Market::Um, "BUSDT", Interval::M5));
+    world.run(&fill(std::slice::from_ref(&stored), "2024-01-01", Some("2024-01-02"))).await;
+    let options =
+        Options { since: pipeline::Since::Stored, ..fill(&[stored.clone(), new], "2024-01-01", None) };
+    let stop = tokio_util::sync::CancellationToken::new();
+    let error =
+        pipeline::run(&world.store, &world.client, &options, &(), at("2026-01-01"), &stop).await.unwrap_err();
+    assert!(error.is_usage(), "{error}");
+    assert_eq!(world.store.series(&stored).await.unwrap().unwrap().extent.unwrap().rows, 288);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extract_reads_the_last_stored_kline_once_more_and_replaces_what_changed() {
+    let world = World::new(vec![made_up(Market::Um, "AUSDT", "2020-01-01")], "2024-01-08").await;
+    let series = series(Market::Um, "AUSDT", Interval::M5);
+    world.run(&fill(std::slice::from_ref(&series), "2024-01-01", Some("2024-01-07"))).await;
+    let revision = exchange_sim::Revision {
+        rows: exchange_sim::RowRange { since: Some(at("2024-01-06T23:55")), ..Default::default() },
+        from: at("2024-01-01"),
+    };
+    let faults = exchange_sim::Faults { revisions: vec![revision], ..Default::default() };
+    world.sim.control().set_faults(faults).unwrap();
+    let report = world.run(&Options::new(Job::Extract, vec![series.clone()])).await;
+    let s = &report.series[0];
+    assert_eq!((report.outcome, s.expected, s.written, s.revised), ("complete", 288, 288, 1));
+    assert_eq!(world.store.revisions(&series, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_leaves_its_record_and_its_messages_in_the_store() {
     let data = vec![made_up(Market::Um, "AUSDT", "2020-01-01"), made_up(Market::Um, "BUSDT", "2020-01-01")];
     let world = World::new(data, "2024-01-08").await;

@@ -49,6 +49,18 @@ pub(crate) fn schema_sql() -> String {
     schema::sql()
 }
 
+/// Whether the file is still to be made, in a folder that exists.
+pub(crate) fn is_new(url: &str) -> StoreResult<bool> {
+    Ok(match url::parse(url)? {
+        url::File::Memory => true,
+        url::File::Path(path) => {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+            let empty = std::fs::metadata(&path).map_or(true, |file| file.is_file() && file.len() == 0);
+            empty && folder.is_none_or(std::path::Path::is_dir)
+        }
+    })
+}
+
 /// A store in one SQLite file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
