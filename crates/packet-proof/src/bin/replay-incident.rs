@@ -102,7 +102,11 @@ fn replay(arguments: &[String], launcher: &Launcher, folder: &Path) -> Result<()
         nodes: stage.scenario.nodes.clone(),
         rounds: vec![
             Round { tasks: stage.history(), ..Round::default() },
-            Round { ruleset: rules(&before), tasks: vec![job.clone()], ..Round::default() },
+            Round {
+                ruleset: rules(&before),
+                tasks: vec![job.clone(), stage.job_on_disk()],
+                ..Round::default()
+            },
             Round {
                 ruleset: rules(&after),
                 tasks: vec![job, stage.count(), stage.drain()],
@@ -219,6 +223,14 @@ impl Stage {
         self.klines(&[&["fill-gaps", "--output", "json"], &range[..]].concat(), true)
     }
 
+    /// The same job with a store that needs no network: the first name it has to resolve is the exchange's.
+    fn job_on_disk(&self) -> Task {
+        let mut job = self.job();
+        let store = format!("sqlite://{}", self.folder.join("klines.db").display());
+        job.env.insert("KLINES_STORE".to_owned(), store);
+        job
+    }
+
     /// Makes the database and fills it around the holes, before there are any policies.
     fn history(&self) -> Vec<Task> {
         let socket = self.folder.join("mysql.sock");
@@ -311,21 +323,22 @@ fn tell(results: &Results, folder: &Path) -> Result<(), String> {
     let write = |out: &mut io::StdoutLock<'_>, text: &str| {
         writeln!(out, "{text}").map_err(|error| format!("cannot write: {error}"))
     };
-    let before = task(1, 0)?;
-    write(
-        &mut out,
-        &format!("Under the policies before: exit code {:?} after {} ms", before.code, before.millis),
-    )?;
-    write(&mut out, &indent(&format!("{}{}", before.err, before.out)))?;
-    // "failed to resolve", "failure in name resolution".
-    let words = format!("{}{}", before.out, before.err);
-    if before.code == Some(0) || !words.contains("resol") {
-        return Err("the job should have failed because no name can be resolved".to_owned());
+    for (at, what, host) in [(0, "MariaDB", DATABASE), (1, "a file", EXCHANGE)] {
+        let before = task(1, at)?;
+        let words = format!("{}{}", before.err, before.out);
+        let told =
+            format!("Before, storing into {what}: exit code {:?} after {} ms", before.code, before.millis);
+        write(&mut out, &told)?;
+        write(&mut out, &indent(&before.err))?;
+        // "failed to resolve", "failure in name resolution".
+        if before.code == Some(0) || !words.contains("resol") || !words.contains(host) {
+            return Err(format!("the job should have failed because {host} cannot be resolved:\n{words}"));
+        }
     }
     let after = task(2, 0)?;
     write(
         &mut out,
-        &format!("Under the policies after: exit code {:?} after {} ms", after.code, after.millis),
+        &format!("After, storing into MariaDB: exit code {:?} after {} ms", after.code, after.millis),
     )?;
     if after.code != Some(0) {
         return Err(format!("the job should have succeeded:\n{}{}", after.out, after.err));
