@@ -23,8 +23,11 @@ const SLOT: i64 = 300_000;
 const SLOTS: i64 = 11_256;
 const NOW: &str = "2025-10-21T02:05:00Z";
 
-/// Holes of a series, start and length in slots: together what the incident's run wrote.
-const HOLES: [(&str, &[(i64, i64)], i64); 2] = [
+/// A series: its symbol, its holes as start and length in slots, and how many klines they lack together.
+type Holes = (&'static str, &'static [(i64, i64)], i64);
+
+/// The series of the incident; the sums are what its run wrote.
+const HOLES: [Holes; 2] = [
     (
         "BTCUSDT",
         &[
