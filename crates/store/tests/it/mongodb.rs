@@ -1,0 +1,348 @@
+//! The MongoDB engine: the suite on a replica set, which has transactions, and on a stand-alone server, which has none.
+//!
+//! `KLINES_TEST_MONGODB_URI` names a real deployment to test instead of a private server, for example
+//! `mongodb://127.0.0.1:27017/?replicaSet=rs`; its databases `klines_test_…` are dropped again.
+
+mod outages;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ::mongodb::bson::{DateTime, Decimal128, Document, doc};
+use ::mongodb::{Client, Collection, Database};
+use kline::{Interval, Kline, Market, Series};
+use store::{KlineStore, MongoStore, OpenOptions, StoreError};
+
+use crate::common::*;
+use crate::servers::{Daemon, Recipe};
+use crate::suite::Harness;
+
+static REPLICA_SET: Recipe = Recipe { name: "mongodb", user: "root", init, run };
+
+fn init(data: &Path) -> Vec<String> {
+    vec!["mkdir".into(), "-p".into(), data.display().to_string()]
+}
+
+/// The stand-in for a server, on the PATH or where `scripts/setup-test-services` puts it.
+fn program() -> Option<PathBuf> {
+    let name = "secantusd-py";
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = var("BINANCE_EXTRACTOR_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|dir| dir.join("binance-extractor")))
+        .or_else(|| var("HOME").map(|home| home.join(".cache/binance-extractor")));
+    let places = std::env::split_paths(&on_path).chain(cache.map(|dir| dir.join("venv/bin")));
+    places.map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+fn run(data: &Path, port: u16) -> Vec<String> {
+    let mut command: Vec<String> = vec![
+        program().unwrap().display().to_string(),
+        "--host=127.0.0.1".into(),
+        format!("--port={port}"),
+        format!("--storage-path={}", data.display()),
+        "--cache-size=256M".into(),
+    ];
+    // A user must be made before the server asks for one.
+    command.extend(data.with_file_name("auth").exists().then(|| "--auth".to_owned()));
+    command
+}
+
+/// Runs async code where there is a runtime already.
+pub fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let alone = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(alone).join().unwrap())
+}
+
+pub fn is_up(port: u16) -> bool {
+    aside(async move {
+        let url = format!("mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=2000&directConnection=true");
+        let client = Client::with_uri_str(url).await.unwrap();
+        client.database("admin").run_command(doc! { "ping": 1 }).await.is_ok()
+    })
+}
+
+/// A server of its own; `None` when it is not to be had, which is printed.
+pub fn start(args: &[&str]) -> Option<Daemon> {
+    if program().is_none() {
+        println!("skipped: mongodb (secantusd-py not found)");
+        return None;
+    }
+    Daemon::start(&REPLICA_SET, args, is_up)
+}
+
+/// The deployment that most tests share.
+#[derive(Debug)]
+enum Shared {
+    Private(Daemon),
+    Given(String),
+}
+
+impl Shared {
+    fn url(&self, database: &str) -> String {
+        match self {
+            Self::Private(daemon) => format!("mongodb://127.0.0.1:{}/{database}", daemon.port),
+            Self::Given(uri) => {
+                let (base, options) = uri.split_once('?').unwrap_or((uri, ""));
+                let (scheme, hosts) = base.split_once("://").unwrap();
+                let hosts = hosts.split('/').next().unwrap();
+                format!("{scheme}://{hosts}/{database}?{options}")
+            }
+        }
+    }
+}
+
+fn replica_set() -> Option<&'static Shared> {
+    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
+    let make = || match std::env::var("KLINES_TEST_MONGODB_URI") {
+        Ok(uri) => Some(Shared::Given(uri)),
+        Err(_) => start(&[]).map(Shared::Private),
+    };
+    SHARED.get_or_init(make).as_ref()
+}
+
+fn stand_alone() -> Option<&'static Shared> {
+    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
+    SHARED.get_or_init(|| start(&["--standalone"]).map(Shared::Private)).as_ref()
+}
+
+/// A store in a database of its own.
+pub struct Mongo {
+    url: String,
+    given: bool,
+    store: MongoStore,
+}
+
+impl Mongo {
+    async fn on(shared: &Shared) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let url = shared.url(&format!("klines_test_{}_{n}", std::process::id()));
+        let store = open(&url).await;
+        Self { url, given: matches!(shared, Shared::Given(_)), store }
+    }
+
+    /// Does something by hand, as a person with a client.
+    fn by_hand<T: Send, F: Future<Output = T> + Send>(&self, work: impl FnOnce(Database) -> F + Send) -> T {
+        aside(async {
+            let client = Client::with_uri_str(&self.url).await.unwrap();
+            let done = work(client.default_database().unwrap()).await;
+            client.shutdown().await;
+            done
+        })
+    }
+
+    fn delete(&self, series: &Series, since: i64, until: i64) {
+        let filter = doc! {
+            "market": series.market.as_str(), "symbol": series.symbol.as_str(),
+            "open_time": { "$gte": DateTime::from_millis(since), "$lt": DateTime::from_millis(until) },
+        };
+        let name = format!("klines_{}", series.interval.suffix());
+        self.by_hand(async |db| db.collection::<Document>(&name).delete_many(filter).await.unwrap());
+    }
+
+    fn insert(&self, series: &Series, klines: &[Kline]) {
+        let rows: Vec<Document> = klines.iter().map(|kline| by_a_person(series, kline)).collect();
+        let name = format!("klines_{}", series.interval.suffix());
+        self.by_hand(async |db| db.collection::<Document>(&name).insert_many(rows).await.unwrap());
+    }
+}
+
+/// The document of a kline as a person writes it.
+fn by_a_person(series: &Series, kline: &Kline) -> Document {
+    let number = |d: kline::Decimal| d.to_string().parse::<Decimal128>().unwrap();
+    doc! {
+        "market": series.market.as_str(), "symbol": series.symbol.as_str(),
+        "open_time": DateTime::from_millis(kline.open_time.0),
+        "open": number(kline.open), "high": number(kline.high), "low": number(kline.low),
+        "close": number(kline.close), "volume": number(kline.volume),
+        "close_time": DateTime::from_millis(kline.close_time.0), "quote_volume": 0, "count": 1,
+        "taker_buy_volume": 0, "taker_buy_quote_volume": 0,
+    }
+}
+
+impl Drop for Mongo {
+    fn drop(&mut self) {
+        if self.given {
+            self.by_hand(async |db| db.drop().await.unwrap());
+        }
+    }
+}
+
+pub async fn open(url: &str) -> MongoStore {
+    MongoStore::open(url, OpenOptions::default()).await.unwrap()
+}
+
+macro_rules! harness {
+    ($name:ident, $shared:ident, $transactions:expr) => {
+        /// A store on one kind of deployment.
+        pub struct $name(pub Mongo);
+
+        impl Harness for $name {
+            type Store = MongoStore;
+
+            fn is_available() -> bool {
+                $shared().is_some()
+            }
+
+            async fn new() -> Self {
+                let mongo = Mongo::on($shared().unwrap()).await;
+                if !mongo.given {
+                    assert_eq!(mongo.store.has_transactions(), $transactions);
+                }
+                Self(mongo)
+            }
+
+            fn store(&self) -> &MongoStore {
+                &self.0.store
+            }
+
+            async fn other(&self) -> Option<MongoStore> {
+                Some(open(&self.0.url).await)
+            }
+
+            fn delete_by_hand(&self, series: &Series, since: i64, until: i64) -> bool {
+                self.0.delete(series, since, until);
+                true
+            }
+
+            fn insert_by_hand(&self, series: &Series, klines: &[Kline]) -> bool {
+                self.0.insert(series, klines);
+                true
+            }
+        }
+    };
+}
+
+harness!(ReplicaSet, replica_set, true);
+harness!(StandAlone, stand_alone, false);
+
+mod on_a_replica_set {
+    crate::conformance!(super::ReplicaSet);
+}
+
+mod on_a_stand_alone_server {
+    crate::conformance!(super::StandAlone);
+}
+
+#[tokio::test]
+async fn a_person_finds_the_contracts_fields_and_types() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let h = ReplicaSet::new().await;
+    let s = series(Market::Um, "BTCUSDT", Interval::M5);
+    let sent = Kline { volume: d("2328926384141.50"), ..kline(Interval::M5, base(Interval::M5)) };
+    let lease = lease(h.store(), &s).await;
+    h.store().commit(&lease, &rows(vec![sent])).await.unwrap();
+    let found = h.0.by_hand(async |db| {
+        let klines: Collection<Document> = db.collection("klines_m5");
+        let filter =
+            doc! { "market": "um", "symbol": "BTCUSDT", "open_time": { "$gte": DateTime::from_millis(0) } };
+        klines.find_one(filter).await.unwrap().unwrap()
+    });
+    let names: Vec<&str> = found.keys().map(String::as_str).filter(|name| *name != "_id").collect();
+    assert_eq!(names.join(","), VIEW_COLUMNS);
+    assert_eq!(
+        found.get_datetime("open_time").unwrap().try_to_rfc3339_string().unwrap(),
+        "2023-01-01T00:00:00Z"
+    );
+    assert!(found.get_datetime("close_time").is_ok() && found.get_i64("count").is_ok());
+    assert_eq!(found.get("volume").unwrap().to_string(), "2328926384141.50");
+}
+
+#[tokio::test]
+async fn a_swap_of_rows_by_hand_is_seen() {
+    if !StandAlone::is_available() {
+        return;
+    }
+    let (h, s, b) = (StandAlone::new().await, btc(Interval::M5), base(Interval::M5));
+    put(h.store(), &s, (b..b + 50).filter(|slot| slot - b != 7)).await;
+    let time = Interval::M5.time_range(slots(b + 30, b + 31));
+    h.0.delete(&s, time.since.0, time.until.0);
+    h.0.insert(&s, &klines(Interval::M5, [b + 7]));
+    assert_eq!(h.store().missing(&s, slots(b, b + 50)).await.unwrap(), slots(b + 30, b + 31).into());
+}
+
+#[tokio::test]
+async fn a_value_that_is_no_exact_number_is_reported_and_replaced() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let (h, s, b) = (ReplicaSet::new().await, btc(Interval::H1), base(Interval::H1));
+    put(h.store(), &s, [b, b + 2]).await;
+    let bad =
+        Document::from_iter(by_a_person(&s, &kline(Interval::H1, b + 1)).into_iter().map(|(name, value)| {
+            let value = if name == "open" { 1.5.into() } else { value };
+            (name, value)
+        }));
+    h.0.by_hand(async |db| db.collection::<Document>("klines_h1").insert_one(bad).await.unwrap());
+    let error = h.store().read(&s, slots(b, b + 3), None, 9).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Corrupt { what, .. } if what.contains("open is missing or no")),
+        "{error}"
+    );
+    let lease = lease(h.store(), &s).await;
+    let done = h.store().commit(&lease, &rows(klines(Interval::H1, b..b + 3))).await.unwrap();
+    assert_eq!((done.replaced, done.unchanged), (1, 2));
+    assert_eq!(all(h.store(), &s).await, klines(Interval::H1, b..b + 3));
+}
+
+#[tokio::test]
+async fn documents_of_something_else_are_not_touched() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let h = ReplicaSet::new().await;
+    let url = format!("{}_old", h.0.url.split('?').next().unwrap());
+    aside(async {
+        let db = Client::with_uri_str(&url).await.unwrap().default_database().unwrap();
+        let old: Collection<Document> = db.collection("klines_m5");
+        old.insert_many([doc! { "s": 1 }, doc! { "s": 2 }]).await.unwrap();
+    });
+    let error = MongoStore::open(&url, OpenOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Taken { .. }), "{error:?}");
+    aside(async {
+        let db = Client::with_uri_str(&url).await.unwrap().default_database().unwrap();
+        assert_eq!(db.collection::<Document>("klines_m5").count_documents(doc! {}).await.unwrap(), 2);
+        db.drop().await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn a_read_only_store_changes_nothing() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let (h, s) = (ReplicaSet::new().await, btc(Interval::M5));
+    put(h.store(), &s, 1..9).await;
+    let options = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let reader = MongoStore::open(&h.0.url, options.clone()).await.unwrap();
+    assert_eq!(all(&reader, &s).await.len(), 8);
+    assert!(matches!(reader.acquire(&s, "me", TTL).await, Err(StoreError::ReadOnly { .. })));
+    let empty = format!("{}_none", h.0.url.split('?').next().unwrap());
+    let error = MongoStore::open(&empty, options).await.unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let h = ReplicaSet::new().await;
+    h.0.by_hand(async |db| {
+        let migrations: Collection<Document> = db.collection("kline_migrations");
+        migrations.insert_one(doc! { "_id": 99 }).await.unwrap()
+    });
+    let error = MongoStore::open(&h.0.url, OpenOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error:?}");
+}
+
+/// A pause that lets the others go on.
+pub async fn pause(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
