@@ -4,8 +4,9 @@ use std::io::Write;
 
 use kline::{Decimal, Kline, Millis};
 
+use super::calendar::civil;
 use crate::digits::Digits;
-use crate::servers::numbers::{civil, inside};
+use crate::servers::numbers::inside;
 
 /// Bytes of text sent at once.
 const PIECE: usize = 256 * 1024;

@@ -9,6 +9,7 @@
 //! not make triggers (with the binary log on, that takes SUPER or `log_bin_trust_function_creators`), rows are counted
 //! per bucket as well whenever gaps are looked for.
 
+mod calendar;
 mod fail;
 mod load;
 mod schema;
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts, prelude::Queryable};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
 use self::session::MysqlSession;
 use crate::servers::ServerStore;
@@ -151,7 +154,8 @@ impl Mysql {
     }
 
     fn ssl(&self) -> Step<SslOpts> {
-        tls::ready();
+        // The driver asks for the process's cryptography; this fails when the program has chosen already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mode = self.server.tls;
         if !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull) {
             // The driver wants some authority even where nobody is asked.
@@ -160,12 +164,17 @@ impl Mysql {
                 .with_danger_skip_domain_validation(true));
         }
         let roots = tls::authorities(&self.server).map_err(|why| Fault::Engine(Class::Other, why))?;
-        let roots = roots.into_iter().filter(tls::is_usable).map(|c| c.to_vec().into());
+        let roots = roots.into_iter().filter(is_usable).map(|c| c.to_vec().into());
         Ok(SslOpts::default()
             .with_disable_built_in_roots(true)
             .with_root_certs(roots.collect())
             .with_danger_skip_domain_validation(mode == TlsMode::VerifyCa))
     }
+}
+
+/// Whether a certificate can be an authority's: the driver refuses a list with one that cannot.
+fn is_usable(certificate: &CertificateDer<'_>) -> bool {
+    RootCertStore::empty().add(certificate.clone().into_owned()).is_ok()
 }
 
 /// The statements that make all tables, for an administrator's `mysql` client.

@@ -12,11 +12,10 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value as Cell};
 use tokio::time::error::Elapsed;
 
-use super::{fail, load, schema};
+use super::{calendar, fail, load, schema};
 use crate::StoreError;
 use crate::servers::engine::{Begin, Session, Upsert};
 use crate::servers::fail::{Class, Fault, Step};
-use crate::servers::numbers;
 use crate::servers::value::{COLUMNS, Cells, Value, unexpected};
 
 /// Time beyond the server's own limit for a statement after which it is taken for dead.
@@ -211,7 +210,7 @@ fn cell(value: &Value<'_>) -> Cell {
 }
 
 fn instant(at: Millis) -> Cell {
-    let at = numbers::civil(at);
+    let at = calendar::civil(at);
     Cell::Date(
         at.year().unsigned_abs(),
         at.month().unsigned_abs(),
@@ -229,7 +228,7 @@ fn millis(cell: &Cell) -> Option<Millis> {
     let nanos = i32::try_from(micros).ok()?.checked_mul(1000)?;
     let date = Date::new(i16::try_from(year).ok()?, small(month)?, small(day)?).ok()?;
     let time = Time::new(small(hour)?, small(minute)?, small(second)?, nanos).ok()?;
-    numbers::instant(DateTime::from_parts(date, time))
+    calendar::instant(DateTime::from_parts(date, time))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

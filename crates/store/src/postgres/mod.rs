@@ -11,6 +11,7 @@ mod load;
 mod numeric;
 mod schema;
 mod session;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,6 @@ use self::session::PostgresSession;
 use crate::servers::ServerStore;
 use crate::servers::engine::{Engine, Migration, Told};
 use crate::servers::fail::{Class, Fault, Step};
-use crate::servers::tls;
 use crate::servers::url::{Server, TlsMode};
 use crate::{OpenOptions, StoreResult};
 

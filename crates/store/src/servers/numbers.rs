@@ -1,7 +1,5 @@
 //! What the servers' column types can hold.
 
-use jiff::SignedDuration;
-use jiff::civil::DateTime;
 use kline::{Decimal, Millis, Series};
 
 use crate::{Chunk, StoreError, StoreResult};
@@ -43,37 +41,4 @@ pub(crate) fn check(series: &Series, chunk: &Chunk) -> StoreResult<()> {
 /// An instant inside the years that can be stored, nearest to the given one.
 pub(crate) fn inside(at: Millis) -> Millis {
     at.max(Millis(0)).min(TOO_LATE.plus(-1))
-}
-
-/// 1970 began.
-const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-
-/// Date and time in UTC of the nearest instant that can be stored.
-pub(crate) fn civil(at: Millis) -> DateTime {
-    EPOCH.saturating_add(SignedDuration::from_millis(inside(at).0))
-}
-
-/// The instant of a date and time in UTC.
-pub(crate) fn instant(at: DateTime) -> Option<Millis> {
-    i64::try_from(at.duration_since(EPOCH).as_millis()).ok().map(Millis)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn instants_survive_the_way_through_the_calendar(ms in 0i64..TOO_LATE.0) {
-            prop_assert_eq!(instant(civil(Millis(ms))), Some(Millis(ms)));
-        }
-    }
-
-    #[test]
-    fn instants_outside_become_the_nearest_inside() {
-        assert_eq!(civil(Millis(i64::MIN)).to_string(), "1970-01-01T00:00:00");
-        assert_eq!(civil(Millis(i64::MAX)).to_string(), "9999-12-31T23:59:59.999");
-    }
 }
