@@ -129,7 +129,7 @@ pub struct RangeArgs {
 /// How to fetch.
 #[derive(Debug, Args, Default)]
 pub struct FetchArgs {
-    /// Show what would be done and what it would cost in requests, weight and time; write nothing
+    /// Show what would be done and what it would cost in requests, weight, files and time; write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Ask again for what is remembered as absent at the exchange
@@ -138,6 +138,10 @@ pub struct FetchArgs {
     /// Count stored rows one by one instead of trusting the store's bucket counts
     #[arg(long)]
     pub recount: bool,
+    /// Where to fetch from: rest, archive (the public archive alone), or auto (the archive for long runs, REST for all
+    /// else) [default: rest; environment: KLINES_SOURCE]
+    #[arg(long, value_name = "WHERE")]
+    pub source: Option<String>,
     /// What to save: weight, requests, or auto [default: auto: weight, unless the line is too slow to use it up]
     #[arg(long, value_name = "WHAT")]
     pub prefer: Option<String>,

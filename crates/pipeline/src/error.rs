@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use binance::FetchError;
+use binance::archive::ArchiveError;
 use kline::{Millis, Series};
 use store::StoreError;
 
@@ -18,6 +19,9 @@ pub enum JobError {
     /// The exchange failed, or cannot be reached.
     #[error(transparent)]
     Fetch(Arc<FetchError>),
+    /// The archive has what it should not have, or cannot be kept on this machine.
+    #[error(transparent)]
+    Archive(ArchiveError),
     /// The ticker now names another asset than the stored one.
     #[error(
         "{series} was listed anew on {listed}, but klines from {first} on are stored: the ticker names another asset now"
@@ -47,6 +51,7 @@ impl JobError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
+            Self::Archive(error) => error.hint(),
             Self::Relisted { .. } => Some(
                 "keep the old asset's klines where they are and fill the new asset into another store (--store), \
                  or move the old rows away first"

@@ -28,6 +28,8 @@ pub enum Event<'a> {
         requests: u64,
         /// Weight planned.
         weight: u64,
+        /// Files of the archive planned.
+        files: u64,
     },
     /// An answer arrived and was checked.
     Fetched {
@@ -44,6 +46,13 @@ pub enum Event<'a> {
         series: &'a Series,
         /// Which and why.
         rejection: &'a Rejection,
+    },
+    /// A file of the archive is of no use; what it should have had comes from elsewhere, or stays missing.
+    FileRefused {
+        /// The series.
+        series: &'a Series,
+        /// Which file and why.
+        reason: &'a str,
     },
     /// Klines were committed.
     Committed {

@@ -23,6 +23,7 @@ use tracing::Instrument;
 use crate::error::JobError;
 use crate::event::{Event, Observer};
 use crate::holes::{self, Holes};
+use crate::route::{ArchiveReport, FetchFrom};
 use crate::writer::{Page, Writer};
 
 /// A slot that closed less than this ago may be empty because the exchange has not published its kline yet.
@@ -45,6 +46,17 @@ pub(crate) struct Tally {
     pub filled: RangeSet,
     /// Slots found absent.
     pub absent: RangeSet,
+    /// What the archive contributed.
+    pub archive: ArchiveReport,
+}
+
+impl Tally {
+    /// Counts refused rows of one kind.
+    pub fn reject(&mut self, rejection: &Rejection, rows: u64) {
+        self.rejected += rows;
+        let first = || (0, rejection.to_string());
+        self.rejections.entry(rejection.reason).or_insert_with(first).0 += rows;
+    }
 }
 
 /// Fills slots of one series.
@@ -60,6 +72,8 @@ pub(crate) struct Filler<'a> {
     pub recheck: Option<Slot>,
     /// Whether the range may begin before the symbol was listed.
     pub leading: bool,
+    /// Where to fetch from.
+    pub from: &'a FetchFrom,
     pub tally: Tally,
 }
 
@@ -71,6 +85,12 @@ impl Filler<'_> {
         mut wanted: RangeSet,
         writer: &mut Writer<'_, S>,
     ) -> Result<RangeSet, JobError> {
+        if let Some(archive) = self.from.archive() {
+            self.from_archive(archive, &mut wanted, writer).await?;
+        }
+        if self.from.only_archive().is_some() {
+            return Ok(wanted);
+        }
         let rules = Rules::of(self.series.market, self.series.interval);
         let mut holes = Holes::new(self.client, self.series, self.in_flight);
         let (mut stalled, mut fresh) = (0, 0);
@@ -238,10 +258,7 @@ impl Filler<'_> {
     }
 
     fn count_rejection(&mut self, rejection: &Rejection) {
-        self.tally.rejected += 1;
-        let entry =
-            self.tally.rejections.entry(rejection.reason).or_insert_with(|| (0, rejection.to_string()));
-        entry.0 += 1;
+        self.tally.reject(rejection, 1);
         self.observer.event(&Event::Rejected { series: self.series, rejection });
     }
 }

@@ -1,7 +1,7 @@
 //! The jobs: bring series up to date, and fill their gaps.
 //!
 //! One run of one series goes: resolve the range (`range`) → ask the store what is missing → take the lease (`lease`) →
-//! plan windows (`binance::planner`) → fetch them a few at a time and check every kline (`fill`), find out what the
+//! plan files (`route`) and windows (`binance::planner`) → fetch them a few at a time and check every kline (`fill`), find out what the
 //! exchange does not have (`holes`) → commit in chunks (`writer`) → report ([`report`]) and message ([`message`]), the last
 //! chunk and the end of the run in one transaction. [`run()`] does that for many series at once.
 //!
@@ -15,6 +15,7 @@ mod lease;
 pub mod message;
 mod range;
 pub mod report;
+mod route;
 mod run;
 pub mod spec;
 mod task;
@@ -23,5 +24,6 @@ mod writer;
 pub use error::JobError;
 pub use event::{Event, Observer};
 pub use report::{Report, SeriesReport, Totals};
+pub use route::{ArchiveReport, FetchFrom};
 pub use run::run;
 pub use spec::{Job, Lookback, MessageOptions, Options, PreferSetting, Since};

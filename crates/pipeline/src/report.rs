@@ -5,6 +5,7 @@ use kline::{Series, TimeRange};
 use serde::Serialize;
 use store::Outcome;
 
+use crate::route::ArchiveReport;
 use crate::spec::Job;
 
 /// Report of a whole run.
@@ -77,6 +78,8 @@ pub struct SeriesReport {
     pub flagged: FlagCounts,
     /// Refused rows by reason.
     pub rejections: Vec<RejectionCount>,
+    /// What came out of the public archive; `null` when it was not to be used.
+    pub archive: Option<ArchiveReport>,
     /// What it would cost, when this was a plan only.
     pub plan: Option<PlanReport>,
     /// How the series ended.
@@ -118,6 +121,8 @@ pub struct PlanReport {
     pub requests: u64,
     /// Weight.
     pub weight: u64,
+    /// Files of the public archive; how many bytes they have is not known before they are fetched.
+    pub files: u64,
     /// Estimated time, seconds: whichever of the weight limit and the latency of the line is slower.
     pub seconds: u64,
 }
@@ -170,6 +175,7 @@ impl SeriesReport {
             gaps_filled: 0,
             flagged: FlagCounts::default(),
             rejections: Vec::new(),
+            archive: None,
             plan: None,
             outcome: Outcome::Failed.as_str(),
         }

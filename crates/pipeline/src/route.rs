@@ -115,17 +115,12 @@ pub(crate) fn choice(
     })
 }
 
-/// Files that would be fetched first, and the slots they leave to REST.
-pub(crate) fn foresee(
-    wanted: &RangeSet,
-    series: &Series,
-    now: Millis,
-    choice: &Choice,
-) -> (Vec<ArchiveFile>, RangeSet) {
+/// How many files would be fetched first, and the slots they leave to REST.
+pub(crate) fn foresee(wanted: &RangeSet, series: &Series, now: Millis, choice: &Choice) -> (u64, RangeSet) {
     let files = plan::plan(wanted, series, now, &Tried::new(), choice);
     let covered: RangeSet = files.iter().map(ArchiveFile::slots).collect();
     let rest = wanted.difference(&covered);
-    (files, rest)
+    (files.len() as u64, rest)
 }
 
 /// When the first file of a series begins.
@@ -162,10 +157,10 @@ impl Filler<'_> {
     pub(crate) async fn from_archive<S: KlineStore>(
         &mut self,
         archive: &Archive,
-        only: bool,
         wanted: &mut RangeSet,
         writer: &mut Writer<'_, S>,
     ) -> Result<(), JobError> {
+        let only = self.from.only_archive().is_some();
         let now = match only {
             true => archive.now().await?,
             false => self.client.now(self.series.market).await?,
@@ -181,10 +176,10 @@ impl Filler<'_> {
                 return Ok(());
             }
             let mut pass = Pass::default();
-            let (sender, mut pages) = mpsc::channel(2);
+            let (sender, pages) = mpsc::channel(2);
             let reading = Reading { archive, wanted, now, only };
             let (fetching, writing) =
-                tokio::join!(self.files(&reading, &files, sender, &mut pass), writer.drain(&mut pages));
+                tokio::join!(self.files(&reading, &files, sender, &mut pass), writer.drain(pages));
             // What is disputed was written, perhaps, and stays wanted: a later answer replaces it.
             let filled = pass.filled.difference(&pass.disputed);
             *wanted = wanted.difference(&filled);
@@ -276,7 +271,13 @@ impl Filler<'_> {
     }
 
     /// What of a batch is stored, in pages; the rest is counted.
-    fn sort_out(&mut self, reading: &Reading<'_>, file: &ArchiveFile, batch: Batch, pass: &mut Pass) -> Vec<Page> {
+    fn sort_out(
+        &mut self,
+        reading: &Reading<'_>,
+        file: &ArchiveFile,
+        batch: Batch,
+        pass: &mut Pass,
+    ) -> Vec<Page> {
         let interval = self.series.interval;
         let rows = batch.rows.len() as u64 + batch.unreadable.rows;
         let disputed = batch.disputed.iter().map(|at| Rejection {

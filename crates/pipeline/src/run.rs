@@ -100,13 +100,18 @@ impl<S: KlineStore> Run<'_, S> {
             .collect()
             .await;
         checks.into_iter().collect::<Result<(), _>>()?;
-        let mut reports: Vec<_> = futures_util::stream::iter(tasks.into_iter().enumerate())
+        let mut results: Vec<_> = futures_util::stream::iter(tasks.into_iter().enumerate())
             .map(|(index, task)| async move { (index, task.run().await) })
             .buffer_unordered(at_once)
             .collect()
             .await;
-        reports.sort_by_key(|(index, _)| *index);
-        let reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+        results.sort_by_key(|(index, _)| *index);
+        let (reports, errors): (Vec<_>, Vec<_>) = results.into_iter().map(|(_, result)| result).unzip();
+        if reports.iter().all(|report| report.written == 0)
+            && let Some(error) = errors.into_iter().flatten().next()
+        {
+            return Err(error);
+        }
         self.send_batches(&reports).await?;
         let elapsed = millis(self.started.elapsed());
         Ok(Report::new(self.options.job, self.id.clone(), self.options.dry_run, elapsed, reports))

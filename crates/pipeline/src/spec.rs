@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kline::{Interval, Millis, Series};
 
+use crate::route::FetchFrom;
+
 /// Which job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
@@ -115,6 +117,8 @@ pub struct Options {
     pub recheck_absent: bool,
     /// Count the stored rows themselves instead of trusting the store's bucket counts.
     pub recount: bool,
+    /// Where to fetch from.
+    pub from: FetchFrom,
     /// What to save.
     pub prefer: PreferSetting,
     /// Series worked on at once.
@@ -142,6 +146,7 @@ impl Options {
             dry_run: false,
             recheck_absent: false,
             recount: false,
+            from: FetchFrom::Rest,
             prefer: PreferSetting::Auto,
             series_at_once: 4,
             in_flight: 6,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use binance::planner::{self, Prefer, Rules};
+use binance::archive::plan::Choice;
+use binance::planner::{self, Prefer, Rules, Window};
 use binance::{Client, ExchangeInfo};
 use kline::{Millis, RangeSet, Series, SlotRange};
 use store::{Finish, KlineStore, Lease, Message, SeriesRecord, SeriesRun, types::absent_slots};
@@ -14,6 +15,7 @@ use crate::error::{JobError, chain};
 use crate::event::Event;
 use crate::fill::{Filler, Tally};
 use crate::report::{PlanReport, RejectionCount, SeriesReport};
+use crate::route::{self, FetchFrom};
 use crate::run::{Run, millis};
 use crate::spec::{Job, PreferSetting, Since};
 use crate::writer::Writer;
@@ -62,8 +64,9 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
         }
     }
 
-    /// From start to end; whatever happens is in the report.
-    pub async fn run(mut self) -> SeriesReport {
+    /// From start to end; whatever happens is in the report. An error that the caller's settings are to blame for (a locked
+    /// store, for instance) is handed back as well.
+    pub async fn run(mut self) -> (SeriesReport, Option<JobError>) {
         let span = tracing::info_span!(
             "klines.series",
             market = self.series.market.as_str(),
@@ -71,25 +74,26 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
             interval = self.series.interval.as_str(),
             outcome = tracing::field::Empty
         );
-        self.in_span().instrument(span.clone()).await;
+        let error = self.in_span().instrument(span.clone()).await.filter(JobError::is_usage);
         span.record("outcome", self.report.outcome);
         self.run.observer.event(&Event::Finished(&self.report));
-        self.report
+        (self.report, error)
     }
 
-    async fn in_span(&mut self) {
+    async fn in_span(&mut self) -> Option<JobError> {
         self.started = Instant::now();
-        let Err(error) = self.attempt().await else { return };
+        let error = self.attempt().await.err()?;
         self.fail(&error);
         self.conclude();
         if self.run.options.dry_run || matches!(error, JobError::Store(_)) {
-            return;
+            return Some(error);
         }
         // There is no chunk to carry the end of this run. If the store fails now, the report still tells of the first
         // error, which is the one to mend.
         if let Err(second) = self.run.store.finish(&self.finish()).await {
             tracing::warn!(series = %self.series, error = chain(&second), "the failed run could not be recorded");
         }
+        Some(error)
     }
 
     fn fail(&mut self, error: &JobError) {
@@ -199,7 +203,10 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
         if let Some(listed) = self.listing.or(record.and_then(|r| r.listed)) {
             return Ok(listed);
         }
-        let listed = range::listing(&self.client, self.series).await?;
+        let listed = match self.run.options.from.only_archive() {
+            Some(archive) => route::first_file(archive, self.series).await?,
+            None => range::listing(&self.client, self.series).await?,
+        };
         self.listing = Some(listed);
         Ok(listed)
     }
@@ -207,12 +214,10 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
     /// Fetches and stores, and commits the end of the run with the last chunk.
     async fn fetch(&mut self, work: Work, lease: &Lease) -> Result<(), JobError> {
         let (run, options) = (self.run, self.run.options);
-        let info = self.exchange_info().await?;
-        let onboard = info.symbols.get(&self.series.symbol).and_then(|s| s.onboard);
-        let onboard = onboard.filter(|at| *at != PLACEHOLDER_ONBOARD);
+        let onboard = self.onboard().await?;
         self.refuse_reused_ticker(onboard).await?;
         let prefer = self.prefer().await?;
-        self.announce(&work.missing, prefer);
+        self.announce(&work.missing, prefer).await?;
         let mut writer =
             Writer::new(run.store, run.observer, lease, options.lease_ttl, options.chunk, &run.id);
         if let Some(onboard) = onboard {
@@ -228,12 +233,14 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
             stop: run.stop,
             recheck: work.recheck,
             leading: work.leading,
+            from: &options.from,
             tally: Tally::default(),
         };
         let gaps = work.missing.clone();
         let result = filler.fill(work.missing, &mut writer).await;
         let tally = filler.tally;
         tally_up(&mut self.report, &tally, &gaps);
+        self.report.archive = options.from.archive().map(|_| tally.archive);
         match result {
             Ok(_) => {}
             Err(error @ JobError::Store(_)) => {
@@ -248,6 +255,16 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
         writer.flush(Some(self.finish())).await?;
         self.report.revised = writer.committed().replaced;
         Ok(())
+    }
+
+    /// When the exchange listed the symbol; the archive does not say.
+    async fn onboard(&self) -> Result<Option<Millis>, JobError> {
+        if self.run.options.from.only_archive().is_some() {
+            return Ok(None);
+        }
+        let info = self.exchange_info().await?;
+        let onboard = info.symbols.get(&self.series.symbol).and_then(|s| s.onboard);
+        Ok(onboard.filter(|at| *at != PLACEHOLDER_ONBOARD))
     }
 
     /// Refuses to splice two assets: the exchange listed the symbol after klines that are stored already.
@@ -266,36 +283,60 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
         Ok(())
     }
 
-    fn announce(&self, missing: &RangeSet, prefer: Prefer) {
+    /// Files and REST windows that would be asked for, if every file had all it should have.
+    async fn foresee(&self, missing: &RangeSet, prefer: Prefer) -> Result<(u64, Vec<Window>), JobError> {
+        let options = self.run.options;
+        let (files, rest) = match &options.from {
+            FetchFrom::Rest => (0, missing.clone()),
+            FetchFrom::Auto(archive) => {
+                let choice = route::choice(&self.client, self.series, archive, prefer, options.in_flight);
+                route::foresee(missing, self.series, self.now().await?, &choice)
+            }
+            FetchFrom::Archive(_) => {
+                let all = route::foresee(missing, self.series, self.now().await?, &Choice::All);
+                (all.0, RangeSet::new())
+            }
+        };
         let rules = Rules::of(self.series.market, self.series.interval);
-        let windows = planner::plan(missing, &rules, prefer);
+        Ok((files, planner::plan(&rest, &rules, prefer)))
+    }
+
+    async fn announce(&self, missing: &RangeSet, prefer: Prefer) -> Result<(), JobError> {
+        let (files, windows) = self.foresee(missing, prefer).await?;
         self.run.observer.event(&Event::Planned {
             series: self.series,
             missing: self.report.missing_before,
             gaps: self.report.gaps,
             requests: windows.len() as u64,
             weight: windows.iter().map(|w| u64::from(w.weight)).sum(),
+            files,
         });
+        Ok(())
     }
 
     /// What filling would cost.
     async fn price(&self, missing: &RangeSet) -> Result<PlanReport, JobError> {
-        let limit = self.exchange_info().await?.weight_limit;
+        let only_archive = self.run.options.from.only_archive().is_some();
+        let limit = if only_archive { 1 } else { self.exchange_info().await?.weight_limit };
         let rtt = self.client.rtt(self.series.market).unwrap_or_default();
-        let rules = Rules::of(self.series.market, self.series.interval);
-        let windows = planner::plan(missing, &rules, self.prefer().await?);
+        let (files, windows) = self.foresee(missing, self.prefer().await?).await?;
         let requests = windows.len() as u64;
         let weight: u64 = windows.iter().map(|w| u64::from(w.weight)).sum();
         // Within the first minute the whole limit is there at once; after that the limit sets the pace.
         let by_weight = weight / u64::from(limit.max(1)) * 60;
         let at_once = self.run.options.in_flight.max(1) as u64;
         let by_latency = millis(rtt).max(1) * requests.div_ceil(at_once) / 1000;
-        Ok(PlanReport { requests, weight, seconds: by_weight.max(by_latency).max(1) })
+        // A file takes about half a second, a few at once, beside the requests.
+        let seconds = by_weight.max(by_latency).max(files / 8).max(1);
+        Ok(PlanReport { requests, weight, files, seconds })
     }
 
     /// The exchange's clock. When it cannot be read, every series of the market fails by the same error, at once.
     async fn now(&self) -> Result<Millis, JobError> {
         let market = self.series.market;
+        if let Some(archive) = self.run.options.from.only_archive() {
+            return Ok(self.or_interrupted(archive.now()).await??);
+        }
         if let Some(state) = self.run.markets.get(&market) {
             let ask = || async { self.run.client.now(market).await.map(|_| ()).map_err(Arc::new) };
             self.or_interrupted(state.clock.get_or_init(ask)).await?.clone()?;
@@ -324,6 +365,7 @@ impl<'r, 'a, S: KlineStore> Task<'r, 'a, S> {
         Ok(match self.run.options.prefer {
             PreferSetting::Weight => Prefer::Weight,
             PreferSetting::Requests => Prefer::Requests,
+            PreferSetting::Auto if self.run.options.from.only_archive().is_some() => Prefer::Weight,
             PreferSetting::Auto => {
                 let market = self.series.market;
                 let limit = self.exchange_info().await?.weight_limit;

@@ -92,6 +92,7 @@ fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> 
         dry_run: fetch.dry_run,
         recheck_absent: fetch.recheck_absent,
         recount: fetch.recount,
+        from: settings.source()?,
         prefer: settings.prefer()?,
         series_at_once: settings.series_at_once()?,
         in_flight: settings.in_flight()?,
@@ -166,6 +167,7 @@ fn plan_table(report: &Report) -> String {
         ("gaps", Align::Right),
         ("requests", Align::Right),
         ("weight", Align::Right),
+        ("files", Align::Right),
         ("time, about", Align::Right),
     ];
     let row = |s: &SeriesReport| {
@@ -181,6 +183,7 @@ fn plan_table(report: &Report) -> String {
             grouped(s.gaps),
             grouped(plan.requests),
             grouped(plan.weight),
+            grouped(plan.files),
             span(plan.seconds * 1000),
         ]
     };
@@ -195,6 +198,13 @@ fn remarks(series: &SeriesReport, style: Style) -> String {
         out.push_str(&format!("{} {name}: {error}\n", style.red("failed:")));
         if let Some(hint) = &series.hint {
             out.push_str(&format!("  {} {hint}\n", style.bold("hint:")));
+        }
+    }
+    if let Some(archive) = series.archive.as_ref().filter(|a| a.files + a.refused > 0) {
+        let (files, klines) = (plural(archive.files, "archive file"), plural(archive.klines, "kline"));
+        out.push_str(&format!("{} {name}: {klines} out of {files}\n", style.dim("note:")));
+        for reason in &archive.reasons {
+            out.push_str(&format!("{} {name}: a file was refused: {reason}\n", style.yellow("note:")));
         }
     }
     for refused in &series.rejections {

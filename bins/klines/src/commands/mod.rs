@@ -95,6 +95,7 @@ fn all_flags(series: &SeriesArgs, range: &RangeArgs, fetch: &FetchArgs) -> Flags
     let mut flags = series_flags(series);
     flags.extend(range_flags(range));
     flags.extend([
+        (keys::SOURCE, fetch.source.clone()),
         (keys::PREFER, fetch.prefer.clone()),
         (keys::IN_FLIGHT, fetch.in_flight.clone()),
         (keys::SERIES_AT_ONCE, fetch.series_at_once.clone()),

@@ -29,6 +29,11 @@ pub const SPOT_URL: &str = "binance.spot_url";
 pub const TIMEOUT: &str = "binance.timeout";
 pub const IN_FLIGHT: &str = "binance.in_flight";
 pub const RESERVE: &str = "binance.reserve";
+pub const ARCHIVE_URL: &str = "binance.archive_url";
+pub const ARCHIVE_LIST_URL: &str = "binance.archive_list_url";
+pub const ARCHIVE_CACHE: &str = "binance.archive_cache";
+pub const ARCHIVE_CACHE_SIZE: &str = "binance.archive_cache_size";
+pub const SOURCE: &str = "binance.source";
 pub const PREFER: &str = "binance.prefer";
 pub const SERIES_AT_ONCE: &str = "jobs.series_at_once";
 pub const CHUNK: &str = "jobs.chunk";
@@ -54,6 +59,15 @@ pub const ALL: &[Key] = &[
     key(FUTURES_URL, &["BINANCE_FUTURES_API_URL"], Some("https://fapi.binance.com")),
     key(COIN_URL, &["BINANCE_COIN_API_URL"], Some("https://dapi.binance.com")),
     key(SPOT_URL, &["BINANCE_API_URL"], Some("https://api.binance.com")),
+    key(SOURCE, &["KLINES_SOURCE"], Some("rest")),
+    key(ARCHIVE_URL, &["BINANCE_ARCHIVE_URL"], Some("https://data.binance.vision")),
+    key(
+        ARCHIVE_LIST_URL,
+        &["BINANCE_ARCHIVE_LIST_URL"],
+        Some("https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"),
+    ),
+    key(ARCHIVE_CACHE, &["KLINES_ARCHIVE_CACHE"], None),
+    key(ARCHIVE_CACHE_SIZE, &["KLINES_ARCHIVE_CACHE_SIZE"], Some("10g")),
     key(TIMEOUT, &["BINANCE_TIMEOUT"], Some("10s")),
     key(IN_FLIGHT, &["BINANCE_IN_FLIGHT"], Some("6")),
     key(RESERVE, &["BINANCE_RESERVE"], Some("10")),

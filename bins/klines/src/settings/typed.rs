@@ -1,12 +1,14 @@
 //! Settings as values of their types. What is malformed is reported with the place it was said in.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use binance::archive::{Archive, ArchiveConfig, CacheConfig};
 use binance::{ClientConfig, Endpoints};
 use kline::{Interval, Market, Millis, Series, Symbol};
-use pipeline::{Lookback, PreferSetting, Since};
+use pipeline::{FetchFrom, Lookback, PreferSetting, Since};
 
 use super::{Origin, Settings, Value, keys};
 use crate::args::OutputFormat;
@@ -160,6 +162,36 @@ impl Settings {
         })
     }
 
+    /// Where to fetch from.
+    pub fn source(&self) -> Result<FetchFrom, CliError> {
+        let archive = || -> Result<Archive, CliError> {
+            Ok(Archive::new(self.archive()?).map_err(pipeline::JobError::from)?)
+        };
+        let known = |text: &str| match text {
+            "rest" | "auto" | "archive" => Ok(text.to_owned()),
+            other => Err(format!("unknown source `{other}`: use auto, rest or archive")),
+        };
+        Ok(match self.need(keys::SOURCE, known)?.as_str() {
+            "auto" => FetchFrom::Auto(archive()?),
+            "archive" => FetchFrom::Archive(archive()?),
+            _ => FetchFrom::Rest,
+        })
+    }
+
+    /// How to talk to the public archive.
+    fn archive(&self) -> Result<ArchiveConfig, CliError> {
+        let defaults = ArchiveConfig::default();
+        let most_bytes = self.need(keys::ARCHIVE_CACHE_SIZE, parse_size)?;
+        let cache = self.read(keys::ARCHIVE_CACHE, |text| Ok::<_, String>(PathBuf::from(text)))?;
+        Ok(ArchiveConfig {
+            url: self.need(keys::ARCHIVE_URL, base_url)?,
+            listing_url: self.need(keys::ARCHIVE_LIST_URL, base_url)?,
+            timeout: self.need(keys::TIMEOUT, parse_duration)?.max(defaults.timeout),
+            cache: cache.map(|folder| CacheConfig { folder, most_bytes }),
+            ..defaults
+        })
+    }
+
     /// Requests in flight.
     pub fn in_flight(&self) -> Result<usize, CliError> {
         self.number(keys::IN_FLIGHT, 1, 64)
@@ -207,6 +239,21 @@ impl Settings {
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|value| value.text.as_str())
     }
+}
+
+/// A number of bytes: `500m`, `10g`, `1t`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is not a size: write 500m, 10g or 1t");
+    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let number: u64 = text[..unit].parse().map_err(|_| bad())?;
+    let bytes: u64 = match text[unit..].to_ascii_lowercase().as_str() {
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        "t" => 1 << 40,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(bytes).ok_or_else(bad)
 }
 
 fn base_url(text: &str) -> Result<String, String> {
@@ -312,9 +359,33 @@ mod tests {
     }
 
     #[test]
+    fn the_source_and_the_archive_are_read() {
+        let s = |flags: &[(&'static str, &str)], env: &[(&str, &str)]| settings(flags, env).unwrap().source();
+        assert!(matches!(s(&[], &[]), Ok(FetchFrom::Rest)));
+        let env =
+            [("KLINES_SOURCE", "auto"), ("KLINES_ARCHIVE_CACHE", "/c"), ("KLINES_ARCHIVE_CACHE_SIZE", "2g")];
+        let Ok(FetchFrom::Auto(archive)) = s(&[], &env) else { panic!("auto") };
+        let cache = CacheConfig { folder: "/c".into(), most_bytes: 2 << 30 };
+        assert_eq!(
+            (archive.config().cache.clone(), archive.config().url.as_str()),
+            (Some(cache), "https://data.binance.vision")
+        );
+        let flags = [(keys::SOURCE, "archive"), (keys::ARCHIVE_URL, "http://127.0.0.1:9/")];
+        let Ok(FetchFrom::Archive(archive)) = s(&flags, &env) else { panic!("the flag counts") };
+        assert_eq!(archive.config().url, "http://127.0.0.1:9");
+        for (key, value) in [
+            (keys::SOURCE, "ftp"),
+            (keys::ARCHIVE_URL, "data.binance.vision"),
+            (keys::ARCHIVE_CACHE_SIZE, "10"),
+        ] {
+            assert_eq!(s(&[(key, value)], &env).unwrap_err().exit_code(), 2, "{key}");
+        }
+    }
+
+    #[test]
     fn the_more_explicit_of_start_and_look_back_counts() {
         let s = |flags: &[(&'static str, &str)], env: &[(&str, &str)]| {
-            settings(flags, env).unwrap().since().unwrap()
+            settings(flags, env).unwrap().since(true).unwrap()
         };
         assert_eq!(s(&[], &[]), Since::Stored);
         assert_eq!(s(&[(keys::SINCE, "listing")], &[("KLINES_LOOKBACK", "7")]), Since::Listing);

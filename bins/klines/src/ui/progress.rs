@@ -64,18 +64,22 @@ impl Observer for Progress {
             Event::WaitingForLease { series, owner } => {
                 tracing::warn!(%series, %owner, "another job is at work on this series; waiting for it");
             }
-            Event::Planned { series, missing, gaps, requests, weight } => {
+            Event::Planned { series, missing, gaps, requests, weight, files } => {
                 self.start_bar(series, *missing);
                 tracing::info!(
                     %series,
-                    "{} missing in {}: {}, weight {}",
+                    "{} missing in {}: {}, weight {}, {}",
                     plural(*missing, "kline"),
                     plural(*gaps, "gap"),
                     plural(*requests, "request"),
-                    grouped(*weight)
+                    grouped(*weight),
+                    plural(*files, "file")
                 );
             }
             Event::Fetched { series, useful, .. } => self.with_bar(series, |bar| bar.inc(*useful)),
+            Event::FileRefused { series, reason } => {
+                tracing::warn!(%series, "archive file refused: {reason}")
+            }
             Event::Rejected { series, rejection } => tracing::warn!(%series, "refused {rejection}"),
             Event::Committed { series, klines } => {
                 tracing::info!(%series, "{} stored", plural(*klines, "kline"))

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // tests fail by panicking and say what they skip
 
+mod archive;
 mod closed;
 mod faults;
 mod real_data;
