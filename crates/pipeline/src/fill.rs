@@ -86,7 +86,7 @@ impl Filler<'_> {
         writer: &mut Writer<'_, S>,
     ) -> Result<RangeSet, JobError> {
         if let Some(archive) = self.from.archive() {
-            self.from_archive(archive, &mut wanted, writer).await?;
+            self.read_archive(archive, &mut wanted, writer).await?;
         }
         if self.from.only_archive().is_some() {
             return Ok(wanted);

@@ -154,7 +154,7 @@ struct Reading<'a> {
 
 impl Filler<'_> {
     /// Takes off `wanted` what the archive has and the choice of routes leaves to it.
-    pub(crate) async fn from_archive<S: KlineStore>(
+    pub(crate) async fn read_archive<S: KlineStore>(
         &mut self,
         archive: &Archive,
         wanted: &mut RangeSet,

@@ -4,17 +4,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kline::{Market, Millis, Series};
+use kline::Millis;
 use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_RANGE, DATE, ETAG, IF_RANGE, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::cache::Cache;
-use super::listing::{self, Object};
 use super::spool::Spool;
 use super::unzip::most_bytes;
-use super::{ArchiveError, ArchiveFile, CacheConfig, Opened, file};
+use super::{ArchiveError, ArchiveFile, CacheConfig, Opened};
 use crate::error::excerpt;
 use crate::rest::classify::{self, Failed};
 use crate::rest::http::{Http, host_of};
@@ -23,10 +22,6 @@ use crate::{ClientConfig, FetchError};
 
 /// A CHECKSUM is one short line.
 const MOST_CHECKSUM: usize = 4096;
-/// A page of a listing holds at most 1000 entries.
-const MOST_LISTING: usize = 4 * 1024 * 1024;
-/// Far more pages than any folder of the archive has.
-const MOST_PAGES: usize = 1000;
 /// Error bodies are small.
 const MOST_ERROR: usize = 64 * 1024;
 /// A download may take long as long as bytes keep coming.
@@ -98,7 +93,7 @@ impl std::fmt::Debug for Archive {
 }
 
 /// Where a body goes.
-enum Sink<'a> {
+pub(super) enum Sink<'a> {
     Memory(&'a mut Vec<u8>, usize),
     Spool(&'a mut Spool, u64, &'a ArchiveFile),
 }
@@ -134,6 +129,11 @@ impl Archive {
     /// Settings it was made with.
     pub fn config(&self) -> &ArchiveConfig {
         &self.0.config
+    }
+
+    /// Where the bucket lists what it has.
+    pub(super) fn listing_url(&self) -> &Url {
+        &self.0.listing_url
     }
 
     /// Fetches a file and compares its SHA-256 with the CHECKSUM; `None` when the archive does not have it (yet).
@@ -194,87 +194,6 @@ impl Archive {
         };
         let (taken, time) = *self.0.clock.get_or_try_init(read).await?;
         Ok(time.plus(i64::try_from(taken.elapsed().as_millis()).unwrap_or(0)))
-    }
-
-    /// Everything below a prefix: folders when `folders` is true, else objects however deep.
-    ///
-    /// # Errors
-    /// [`FetchError`], also when the listing goes in circles.
-    pub async fn list(&self, prefix: &str, folders: bool) -> Result<listing::Page, FetchError> {
-        let mut all = listing::Page::default();
-        let mut marker: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let mut url = self.0.listing_url.clone();
-            {
-                let mut query = url.query_pairs_mut();
-                if folders {
-                    query.append_pair("delimiter", "/");
-                }
-                query.append_pair("prefix", prefix);
-                if let Some(marker) = &marker {
-                    query.append_pair("marker", marker);
-                }
-            }
-            let what = format!("list of {prefix}");
-            let mut body = Vec::new();
-            let malformed = |detail: String, body: &[u8]| FetchError::Malformed {
-                what: what.clone(),
-                detail,
-                received: excerpt(body),
-            };
-            let found = self.fetch(&url, &what, &mut Sink::Memory(&mut body, MOST_LISTING)).await;
-            match found {
-                Err(ArchiveError::Fetch(error)) => return Err(error.as_ref().clone()),
-                Err(error) => return Err(malformed(error.to_string(), &body)),
-                Ok(false) => return Err(malformed("HTTP 404".to_owned(), &body)),
-                Ok(true) => {}
-            }
-            let page = listing::parse(&body).map_err(|detail| malformed(detail, &body))?;
-            all.folders.extend(page.folders);
-            all.objects.extend(page.objects);
-            match page.next {
-                None => return Ok(all),
-                next if next <= marker => return Err(malformed("the pages go in circles".into(), &body)),
-                next => marker = next,
-            }
-        }
-        let detail = format!("more than {MOST_PAGES} pages");
-        Err(FetchError::Malformed { what: format!("list of {prefix}"), detail, received: String::new() })
-    }
-
-    /// Names of all symbols the archive has klines of, those no longer traded included, in order. What looks like no symbol
-    /// is left out.
-    ///
-    /// # Errors
-    /// [`FetchError`]
-    pub async fn symbols(&self, market: Market) -> Result<Vec<kline::Symbol>, FetchError> {
-        let mut symbols = Vec::new();
-        for monthly in [true, false] {
-            let prefix = file::symbols_folder(market, monthly);
-            let page = self.list(&prefix, true).await?;
-            let names = page.folders.iter().filter_map(|f| f.strip_prefix(&prefix)?.strip_suffix('/'));
-            symbols.extend(names.filter_map(|name| kline::Symbol::new(name).ok()));
-        }
-        symbols.sort_unstable();
-        symbols.dedup();
-        Ok(symbols)
-    }
-
-    /// The files of a series, with what the bucket says about each, in order of their names.
-    ///
-    /// # Errors
-    /// [`FetchError`]
-    pub async fn files(
-        &self,
-        series: &Series,
-        monthly: bool,
-    ) -> Result<Vec<(ArchiveFile, Object)>, FetchError> {
-        let page = self.list(&file::folder(series, monthly), false).await?;
-        let zips = page.objects.into_iter().filter_map(|object| match ArchiveFile::of_key(&object.key)? {
-            (file, false) => Some((file, object)),
-            _ => None,
-        });
-        Ok(zips.collect())
     }
 
     async fn attempt(&self, file: &ArchiveFile) -> Result<Option<Opened>, ArchiveError> {
@@ -353,7 +272,12 @@ impl Archive {
 /// Plumbing.
 impl Archive {
     /// Fetches a body, and goes on where it broke off. `false` for 404.
-    async fn fetch(&self, url: &Url, what: &str, sink: &mut Sink<'_>) -> Result<bool, ArchiveError> {
+    pub(super) async fn fetch(
+        &self,
+        url: &Url,
+        what: &str,
+        sink: &mut Sink<'_>,
+    ) -> Result<bool, ArchiveError> {
         let mut attempts = Attempts::default();
         let mut etag = None;
         loop {

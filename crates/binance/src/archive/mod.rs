@@ -10,6 +10,7 @@
 //! The archive is known to miss days, to end months early, to hold rows twice or unordered, and to replace files. So
 //! nothing here says that a kline does not exist: what a file lacks is for the next source to answer.
 
+mod bucket;
 mod cache;
 mod client;
 pub mod csv;

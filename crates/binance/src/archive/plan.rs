@@ -22,6 +22,8 @@ const OLD_MS: i64 = 62 * 86_400_000;
 const ROW_BYTES: f64 = 48.0;
 /// Assumed speed of a download.
 const BYTES_PER_SECOND: f64 = 8_000_000.0;
+/// Least round trip assumed: files come from farther away, and through more doors, than answers.
+const LEAST_RTT: Duration = Duration::from_millis(50);
 /// A file has to be so much quicker than REST, which is never out of date.
 const MARGIN: f64 = 2.0;
 /// What REST does in so few seconds is not worth another source.
@@ -145,7 +147,7 @@ impl Plan<'_> {
         let Choice::Quicker(pace) = self.choice else { return 0.0 };
         let slots = self.series.interval.slots_starting_in(period.range()).len();
         // Two requests: CHECKSUM and zip.
-        2.0 * pace.rtt.as_secs_f64() / pace.files_at_once.max(1) as f64
+        2.0 * pace.rtt.max(LEAST_RTT).as_secs_f64() / pace.files_at_once.max(1) as f64
             + slots as f64 * ROW_BYTES / BYTES_PER_SECOND
     }
 

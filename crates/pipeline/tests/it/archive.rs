@@ -68,7 +68,8 @@ async fn a_long_run_comes_out_of_files_and_its_end_out_of_rest() {
     assert_eq!(report.requests, 6, "nine days of May: {report:?}");
     assert!(report.weight <= 12);
     let ledger = world.store.ledger(&series, 1000).await.unwrap();
-    let of = |source| ledger.iter().filter(|e| e.fetched.source == source).map(|e| e.fetched.rows).sum::<u64>();
+    let of =
+        |source| ledger.iter().filter(|e| e.fetched.source == source).map(|e| e.fetched.rows).sum::<u64>();
     assert_eq!((of(Source::Archive), of(Source::Rest)), (120 * 288, 9 * 288));
     assert_rows_are_those_of_rest(&world, &series, range).await;
 }
