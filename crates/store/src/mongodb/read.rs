@@ -1,6 +1,7 @@
 //! Queries that give back what is stored.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::str::FromStr;
 
 use ::mongodb::bson::{Document, doc};
@@ -47,11 +48,11 @@ pub(super) async fn all_series(tx: &mut Tx) -> Step<Vec<SeriesRecord>> {
     let mut found = Vec::new();
     for (series, listed) in known {
         let interval = series.interval;
-        if !rows.contains_key(&interval) {
-            rows.insert(interval, book::rows_by_books(tx, interval).await?);
-        }
-        let books = rows.get(&interval).and_then(Option::as_ref);
-        found.push(record(tx, listed, series, books).await?);
+        let books = match rows.entry(interval) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(book::rows_by_books(tx, interval).await?),
+        };
+        found.push(record(tx, listed, series, books.as_ref()).await?);
     }
     Ok(found)
 }
