@@ -163,7 +163,8 @@ pub fn gap_search_agrees_with_a_naive_model<H: Harness>() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let input = (steps(), proptest::sample::select(&Interval::ALL[..]), 0i64..2500, 0i64..2500);
-    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: H::HISTORIES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&input, |(steps, interval, from, to)| {
         runtime.block_on(async {
             let (h, s) = (H::new().await, btc(interval));
