@@ -88,25 +88,6 @@ impl Need {
         matches!(self.target, Target::ClusterName { .. }) && self.service.is_none()
     }
 
-    /// The same without the routes of a need that surely passes: most do, and a check does not ask why.
-    pub(crate) fn judge_briefly(&self, model: &Model<'_>, workload: WorkloadId) -> Judged {
-        let from = Peer::Workload(workload);
-        let targets = self.engine_targets(model);
-        if self.last_port == self.port
-            && targets.iter().all(|target| self.surely_passes(model, &from, target))
-        {
-            return Judged { verdict: Verdict::Allowed, routes: Vec::new(), notes: Vec::new() };
-        }
-        self.judge(model, workload)
-    }
-
-    fn surely_passes(&self, model: &Model<'_>, from: &Peer, target: &model::Target) -> bool {
-        match target {
-            model::Target::Peer(peer) => model.allowed(from, peer).must.contains(self.protocol, self.port),
-            _ => false,
-        }
-    }
-
     fn may_pass(&self, model: &Model<'_>, from: &Peer) -> bool {
         self.engine_targets(model).into_iter().any(|target| match target {
             model::Target::Peer(peer) => !model.allowed(from, &peer).may.of(self.protocol).is_empty(),

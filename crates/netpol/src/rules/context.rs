@@ -192,7 +192,7 @@ impl<'a> Check<'a> {
         let default = model.options().default_namespace.as_str();
         let needs = derive(input, default, file);
         let judge = |(index, of): (usize, &WorkloadNeeds)| {
-            of.needs.iter().map(|need| need.judge_briefly(model, index)).collect()
+            of.needs.iter().map(|need| need.judge(model, index)).collect()
         };
         let judged = needs.iter().enumerate().map(judge).collect();
         let mut selecting = Vec::with_capacity(input.workloads.len());
