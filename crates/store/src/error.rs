@@ -56,6 +56,15 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The server grants no more connections.
+    #[error("{place} grants no more connections")]
+    Crowded {
+        /// Server.
+        place: String,
+        /// What it says.
+        #[source]
+        source: Cause,
+    },
     /// All connections that this program may use are in use.
     #[error("all {connections} connections to {place} are in use (waited {waited_ms} ms)")]
     Busy {
@@ -161,7 +170,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownScheme(_) => {
-                "use sqlite://PATH, for example sqlite://klines.db; or mysql:// or postgres:// with \
+                "use sqlite://PATH, for example sqlite://klines.db; or mysql://, postgres:// or mongodb:// with \
                  USER:PASSWORD@HOST/DATABASE"
                     .into()
             }
@@ -171,6 +180,11 @@ impl StoreError {
             }
             Self::Unreachable { .. } => {
                 "check that the server runs and that nothing in between blocks it; what was committed is kept".into()
+            }
+            Self::Crowded { .. } => {
+                "let other clients end, raise the limit of the server or of the user, or ask for fewer connections \
+                 (pool=N in the store URL); what was committed is kept"
+                    .into()
             }
             Self::Busy { .. } => {
                 "allow more connections (pool=N in the store URL), or do less at the same time".into()

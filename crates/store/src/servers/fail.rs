@@ -79,7 +79,8 @@ impl Fault {
         let place = place.to_owned();
         let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         match class {
-            Class::Lost | Class::Crowded => StoreError::Unreachable { place, waited_ms, source },
+            Class::Lost => StoreError::Unreachable { place, waited_ms, source },
+            Class::Crowded => StoreError::Crowded { place, source },
             Class::Login => StoreError::Login { place, source },
             Class::Conflict => StoreError::Locked { place, waited_ms },
             Class::ReadOnly | Class::Denied if writing => StoreError::ReadOnly { place, source },

@@ -144,9 +144,7 @@ pub(crate) fn sql<E: Engine>() -> Vec<String> {
 /// The result of opening, in the words of a store.
 pub(crate) fn opened<T>(result: Step<T>, place: &str, waited: std::time::Duration) -> StoreResult<T> {
     result.map_err(|fault| match fault {
-        Fault::Engine(Class::Lost | Class::Crowded | Class::Other, source) => {
-            StoreError::Open { place: place.into(), source }
-        }
+        Fault::Engine(Class::Lost | Class::Other, source) => StoreError::Open { place: place.into(), source },
         other => other.explain(place, "opening the store", false, waited),
     })
 }
