@@ -3,6 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 mod cli;
+#[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
+mod engines;
+#[cfg(feature = "mysql")]
+mod incident;
 mod killed;
 mod memory;
+#[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
+mod outages;
+#[cfg(feature = "mysql")]
+mod received;
+#[cfg(feature = "mysql")]
+mod scene;
 mod support;

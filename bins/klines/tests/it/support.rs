@@ -36,8 +36,6 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn start(symbols: &[&str], now: &str, faults: Faults) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let made_up = |symbol: &&str| DataSource::Synthetic {
             market: Market::Um,
             symbol: Symbol::new(symbol).unwrap(),
@@ -52,6 +50,12 @@ impl Exchange {
             limits: exchange_sim::Limits { futures_weight: 1_000_000, ..Default::default() },
             ..Config::default()
         };
+        Self::of(config)
+    }
+
+    pub fn of(config: Config) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let sim = runtime.block_on(Sim::start(config)).unwrap();
         Self { _runtime: runtime, sim }
     }
