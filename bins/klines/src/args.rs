@@ -90,6 +90,19 @@ Needs nothing and leaves nothing behind, unless told where to keep the store:
     Simulate(exchange_sim::cli::Args),
     /// Show the effective settings and where each came from
     Config,
+    /// Check that everything the settings name can be reached, and say what is in the way if not
+    #[command(after_help = "\
+What is required: the exchange and the store. NATS, collectors and the ways to single name servers are optional: they are
+reported, and count with --strict.
+
+Examples:
+  klines doctor
+  klines doctor --wait 60s                       (before a job in a pod: a network policy may take a moment)
+  klines doctor --output json")]
+    Doctor(DoctorArgs),
+    /// Print the statements that create the store's tables, for an administrator to run
+    #[command(after_help = "Example: klines schema --store postgres://u@h/d | psql ...")]
+    Schema,
     /// Print a completion script for a shell
     #[command(after_help = "Example: klines completions bash > /etc/bash_completion.d/klines")]
     Completions {
@@ -200,6 +213,16 @@ pub struct GapsArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub series: SeriesArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Try again until all that is required can be reached, for at most this long, for example 60s
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<String>,
+    /// Fail on what is optional, too
+    #[arg(long)]
+    pub strict: bool,
 }
 
 #[derive(Debug, Args)]

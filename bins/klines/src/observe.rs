@@ -19,8 +19,8 @@ pub fn start(settings: &Settings, command: &Command) -> Result<Guard, CliError> 
     let mut telemetry = telemetry::Settings::from_env(env);
     telemetry.log_filter = settings.log_filter(default_level(command))?;
     telemetry.log_format = settings.log_format()?;
-    // A service that only ever runs short jobs has nothing to say of a demo.
-    if matches!(command, Command::Demo(_)) {
+    // There is nothing to say of a demo, and a check of the collector must not hang on it.
+    if matches!(command, Command::Demo(_) | Command::Doctor(_) | Command::Schema) {
         (telemetry.traces, telemetry.metrics, telemetry.logs) = (None, None, None);
     }
     telemetry::init(telemetry)

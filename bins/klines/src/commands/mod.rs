@@ -1,8 +1,10 @@
 //! One module per command.
 
 mod demo;
+mod doctor;
 mod gaps;
 mod jobs;
+mod schema;
 mod show;
 mod status;
 
@@ -73,6 +75,8 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,
         Command::Simulate(args) => simulate(args).await,
         Command::Config => show::config(&context.settings),
+        Command::Doctor(args) => doctor::run(&context.settings, &args).await,
+        Command::Schema => schema::run(&context.settings),
         command @ (Command::Completions { .. } | Command::Man) => {
             without_settings(&command).unwrap_or(Ok(ExitCode::SUCCESS))
         }

@@ -33,7 +33,7 @@ pub fn config(settings: &Settings) -> Result<ExitCode, CliError> {
 }
 
 /// Text without passwords: of every URL in it the password, and every value of its query.
-fn masked(text: &str) -> String {
+pub(super) fn masked(text: &str) -> String {
     text.split(',').map(masked_part).collect::<Vec<_>>().join(",")
 }
 

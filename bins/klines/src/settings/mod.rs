@@ -4,6 +4,8 @@ mod file;
 pub mod keys;
 mod typed;
 
+pub use typed::parse_duration;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -68,6 +68,11 @@ impl Settings {
         self.need(keys::STORE, |text| Ok::<_, String>(text.to_owned()))
     }
 
+    /// The market that jobs ask.
+    pub fn market(&self) -> Result<Market, CliError> {
+        self.need(keys::MARKET, str::parse::<Market>)
+    }
+
     /// Form of results.
     pub fn output(&self) -> Result<OutputFormat, CliError> {
         self.need(keys::OUTPUT, |text| match text {
@@ -79,7 +84,7 @@ impl Settings {
 
     /// The series named; `None` when neither symbols nor intervals are.
     pub fn series(&self) -> Result<Option<Vec<Series>>, CliError> {
-        let market = self.need(keys::MARKET, str::parse::<Market>)?;
+        let market = self.market()?;
         let symbols = self.read(keys::SYMBOLS, |text| list(text, Symbol::new))?;
         let intervals = self.read(keys::INTERVALS, |text| intervals(market, text))?;
         let missing = |what: &str, flag: &str, env: &str, example: &str| CliError::Usage {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
 mod cli;
+mod doctor;
 #[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
 mod engines;
 #[cfg(feature = "mysql")]

@@ -24,6 +24,9 @@ pub trait Harness: Sized {
     /// after the next write into their bucket, or a recount.
     const COUNTS_INSERTS_BY_HAND: bool = true;
 
+    /// How many random histories the gap search is compared with a naive one on.
+    const HISTORIES: u32 = 24;
+
     /// Whether the engine is to be had here; if not, says so on standard output.
     fn is_available() -> bool {
         true
