@@ -208,9 +208,12 @@ fn an_untrusted_certificate_and_a_port_without_tls_are_told_apart() {
 
     let port = encrypted();
     // A list of authorities that does not have the one in question.
-    let other = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
+    // By a name of its own: the default name would make it look like the issuer.
+    let mut params = rcgen::CertificateParams::new(vec!["elsewhere".to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "elsewhere");
+    let other = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
     let trusted = dir.path().join("trusted.pem");
-    std::fs::write(&trusted, other.cert.pem()).unwrap();
+    std::fs::write(&trusted, other.pem()).unwrap();
     let mut command = doctor(dir.path(), &format!("https://127.0.0.1:{port}"), &[]);
     let (code, out, _) = run(command.env("SSL_CERT_FILE", &trusted));
     let found = json(&out);
