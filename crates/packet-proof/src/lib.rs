@@ -1,7 +1,7 @@
 //! Network policies tried with real packets in Linux network namespaces.
 //!
 //! A verdict about a policy is a claim about a kernel. This crate checks the claim: [`compile`] turns policies into
-//! nftables rules, knowing nothing of the engine that gives the verdicts, and [`run`] builds a network namespace per
+//! nftables rules, knowing nothing of the engine that gives the verdicts, and [`run()`] builds a network namespace per
 //! pod and peer, loads the rules where a cluster would have them (on the pods' links at the node) and tries every
 //! connection between real sockets.
 //!
