@@ -56,7 +56,8 @@ impl Daemon {
         own(recipe, &dir);
         let data = dir.join("data");
         let init = as_user(recipe, &(recipe.init)(&data));
-        match Command::new(&init[0]).args(&init[1..]).stdin(Stdio::null()).output() {
+        let made = Command::new(&init[0]).args(&init[1..]).stdin(Stdio::null()).env("TMPDIR", &dir).output();
+        match made {
             Ok(done) if done.status.success() => {}
             Ok(done) => panic!("{init:?}: {}", String::from_utf8_lossy(&done.stderr)),
             Err(why) => {
@@ -81,6 +82,8 @@ impl Daemon {
             .args(["-c", KEEPER, "keeper"])
             .arg(&self.dir)
             .args(command)
+            // A MariaDB that starts removes what looks left over in a shared folder: another one's temporary tables.
+            .env("TMPDIR", &self.dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
