@@ -21,13 +21,11 @@ use crate::event::Event;
 use crate::fill::Filler;
 use crate::writer::{Page, Writer};
 
-/// Klines handed to the writer at once.
-const PAGE: usize = 10_000;
 /// Refused files told in a report.
 const MOST_REFUSED: usize = 5;
-/// Rows without a trade that are worth this much weight are asked of REST as well: the archive is known to have empty rows
+/// Rows of a batch without a trade that are worth this much weight are asked of REST instead: the archive is known to have empty rows
 /// where trading went on, and REST to have the trades.
-const DOUBT_WEIGHT: u32 = 6;
+const DOUBT_WEIGHT: u32 = 2;
 /// Round trip assumed before the first answer.
 const RTT: Duration = Duration::from_millis(75);
 
@@ -259,10 +257,9 @@ impl Filler<'_> {
                     return Found::Refused;
                 }
             };
-            for page in self.sort_out(reading, &file, batch, pass) {
-                if sender.send(page).await.is_err() {
-                    return Found::Rows; // the writer failed, and says why
-                }
+            let page = self.sort_out(reading, &file, batch, pass);
+            if sender.send(page).await.is_err() {
+                return Found::Rows; // the writer failed, and says why
             }
         }
         self.tally.archive.files += 1;
@@ -270,16 +267,17 @@ impl Filler<'_> {
         Found::Rows
     }
 
-    /// What of a batch is stored, in pages; the rest is counted.
-    fn sort_out(
-        &mut self,
-        reading: &Reading<'_>,
-        file: &ArchiveFile,
-        batch: Batch,
-        pass: &mut Pass,
-    ) -> Vec<Page> {
+    /// What of a batch is stored; the rest is counted.
+    fn sort_out(&mut self, reading: &Reading<'_>, file: &ArchiveFile, batch: Batch, pass: &mut Pass) -> Page {
         let interval = self.series.interval;
         let rows = batch.rows.len() as u64 + batch.unreadable.rows;
+        let ends = batch.rows.first().zip(batch.rows.last());
+        let slots = ends.map_or(file.slots(), |(first, last)| {
+            let span =
+                SlotRange::new(interval.slot_of(first.open_time), interval.slot_of(last.open_time) + 1);
+            let inside = span.intersect(&file.slots());
+            if inside.is_empty() { file.slots() } else { inside }
+        });
         let disputed = batch.disputed.iter().map(|at| Rejection {
             open_time: Some(*at),
             reason: Reason::NotAscending,
@@ -306,15 +304,15 @@ impl Filler<'_> {
         let useful = accepted.len() as u64;
         self.tally.archive.klines += useful;
         self.tally.fetched += useful + refused.len() as u64 + unshown;
-        self.observer.event(&Event::Fetched { series: self.series, slots: file.slots(), useful });
-        let ledger = Fetched {
-            slots: file.slots(),
+        self.observer.event(&Event::Fetched { series: self.series, slots, useful });
+        let fetched = Fetched {
+            slots,
             source: Source::Archive,
             rows,
             rejected: refused.len() as u64 + unshown,
             at: reading.now,
         };
-        pages(accepted, &ledger, |k| interval.slot_of(k.open_time))
+        Page { klines: accepted, fetched }
     }
 
     /// Leaves rows without a trade to REST, as long as there are so few that asking is cheap.
@@ -349,27 +347,4 @@ impl Filler<'_> {
             self.tally.reject(like, unshown);
         }
     }
-}
-
-/// Cuts rows into pages; the ledger entry is shared out among them so that together they say the same.
-fn pages(rows: Vec<Kline>, ledger: &Fetched, slot: impl Fn(&Kline) -> i64) -> Vec<Page> {
-    let mut out = Vec::new();
-    let mut rest = rows;
-    let mut from = ledger.slots.start;
-    while rest.len() > PAGE {
-        let tail = rest.split_off(PAGE);
-        let until = tail.first().map_or(ledger.slots.end, &slot);
-        let fetched =
-            Fetched { slots: SlotRange::new(from, until), rows: PAGE as u64, rejected: 0, ..ledger.clone() };
-        out.push(Page { klines: rest, fetched });
-        (rest, from) = (tail, until);
-    }
-    let before = (out.len() * PAGE) as u64;
-    let fetched = Fetched {
-        slots: SlotRange::new(from, ledger.slots.end),
-        rows: ledger.rows.saturating_sub(before),
-        ..ledger.clone()
-    };
-    out.push(Page { klines: rest, fetched });
-    out
 }

@@ -12,6 +12,8 @@ use super::{ArchiveError, ArchiveFile};
 
 /// Most rows in memory at once, 13 MiB: a day of seconds, or two months of minutes.
 const BATCH: usize = 90_000;
+/// Most rows handed on at once, so that what is made of them stays small too.
+const PORTION: usize = 10_000;
 /// Files with rows twice exist, whole blocks of them even three times; with more than this something else is wrong.
 const MOST_COPIES: usize = 4;
 
@@ -68,7 +70,7 @@ impl Opened {
         self.cached
     }
 
-    /// Unzips and parses on a thread of its own. Rows arrive when the CRC of the whole file is known to be right; an error
+    /// Unzips and parses on a thread of its own. Rows arrive in batches of at most 10,000, when the CRC of the whole file is known to be right; an error
     /// is the last thing to arrive.
     pub fn batches(self) -> mpsc::Receiver<Result<Batch, ArchiveError>> {
         let (send, receive) = mpsc::channel(1);
@@ -121,8 +123,24 @@ pub(super) fn read(
         out.unreadable.rows = bad.rows - told.rows;
         out.unreadable.shown = bad.shown[told.shown.len()..].to_vec();
         told = bad.clone();
-        if !deliver(out) || !more {
+        if !portions(out, &mut deliver) || !more {
             return Ok(());
+        }
+    }
+}
+
+/// Hands a batch on in portions; what is not rows goes with the first.
+fn portions(mut batch: Batch, deliver: &mut impl FnMut(Batch) -> bool) -> bool {
+    let rows = std::mem::take(&mut batch.rows);
+    let mut rows = rows.into_iter();
+    loop {
+        batch.rows = Vec::with_capacity(rows.len().min(PORTION));
+        batch.rows.extend(rows.by_ref().take(PORTION));
+        if !deliver(std::mem::take(&mut batch)) {
+            return false;
+        }
+        if rows.len() == 0 {
+            return true;
         }
     }
 }
@@ -238,6 +256,21 @@ mod tests {
         let all: Vec<_> = out.iter().flat_map(|b| b.rows.clone()).collect();
         assert_eq!(all, rows);
         assert_eq!(out.iter().map(|b| b.unreadable.rows).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn a_large_batch_is_handed_on_in_portions() {
+        let rows: Vec<_> = (0..25_001).map(|i| row(i, 5)).collect();
+        let disputed = vec![row(0, 5).open_time];
+        let mut out = Vec::new();
+        let whole = Batch { rows: rows.clone(), disputed: disputed.clone(), ..Batch::default() };
+        assert!(portions(whole, &mut |batch| {
+            out.push(batch);
+            true
+        }));
+        let sizes: Vec<_> = out.iter().map(|batch| (batch.rows.len(), batch.disputed.len())).collect();
+        assert_eq!(sizes, [(10_000, 1), (10_000, 0), (5_001, 0)]);
+        assert_eq!(out.into_iter().flat_map(|batch| batch.rows).collect::<Vec<_>>(), rows);
     }
 
     #[test]
