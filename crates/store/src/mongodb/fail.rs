@@ -127,8 +127,8 @@ fn class_of_code(code: i32) -> Class {
         // Lock or write conflict, no such transaction (its server restarted), a snapshot too old.
         24 | 112 | 239 | 246 | 251 => Class::Conflict,
         11000 | 11001 => Class::Duplicate,
-        13 | 8000 => Class::Denied,
-        18 => Class::Login,
+        13 => Class::Denied,
+        18 | 8000 => Class::Login,
         14031 => Class::Full,
         85 | 86 => Class::Taken,
         _ => Class::Other,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ::mongodb::bson::{DateTime, Decimal128, Document, doc};
 use ::mongodb::{Client, Collection, Database};
 use kline::{Interval, Kline, Market, Series};
-use store::{KlineStore, MongoStore, OpenOptions, StoreError};
+use store::{Absence, Finish, KlineStore, Message, MongoStore, OpenOptions, StoreError};
 
 use crate::common::*;
 use crate::servers::{Daemon, Recipe};
@@ -280,6 +280,61 @@ async fn a_person_finds_the_contracts_fields_and_types() {
     );
     assert!(found.get_datetime("close_time").is_ok() && found.get_i64("count").is_ok());
     assert_eq!(found.get("volume").unwrap().to_string(), "2328926384141.50");
+}
+
+/// A chunk with everything in it.
+fn full_chunk(s: &Series) -> store::Chunk {
+    let b = base(s.interval);
+    let message = Message { id: "m".into(), subject: "s".into(), payload: "{}".into(), traceparent: None };
+    store::Chunk {
+        fetched: vec![fetched(slots(b, b + 9), 9)],
+        absent: vec![absent(slots(b + 20, b + 30), Absence::EmptyAnswer)],
+        finish: Some(Finish { run: None, messages: vec![message] }),
+        ..rows(klines(s.interval, b..b + 9))
+    }
+}
+
+/// Makes the last step of a commit fail, or possible again.
+fn break_outbox(mongo: &Mongo, broken: bool) {
+    mongo.by_hand(async |db| {
+        let sequences: Collection<Document> = db.collection("kline_sequences");
+        sequences.delete_one(doc! { "_id": "kline_outbox" }).await.unwrap();
+        if broken {
+            sequences.insert_one(doc! { "_id": "kline_outbox", "last": "no number" }).await.unwrap();
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_at_its_end_leaves_nothing_where_there_are_transactions() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let (h, s) = (ReplicaSet::new().await, btc(Interval::M5));
+    break_outbox(&h.0, true);
+    let held = lease(h.store(), &s).await;
+    h.store().commit(&held, &full_chunk(&s)).await.unwrap_err();
+    assert!(all(h.store(), &s).await.is_empty() && h.store().ledger(&s, 9).await.unwrap().is_empty());
+    assert!(h.store().absent(&s, slots(0, i64::MAX)).await.unwrap().is_empty());
+    assert_eq!(h.store().series(&s).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_at_its_end_is_completed_by_a_repeat_where_there_are_none() {
+    if !StandAlone::is_available() {
+        return;
+    }
+    let (h, s) = (StandAlone::new().await, btc(Interval::M5));
+    break_outbox(&h.0, true);
+    let held = lease(h.store(), &s).await;
+    h.store().commit(&held, &full_chunk(&s)).await.unwrap_err();
+    assert_eq!(all(h.store(), &s).await.len(), 9);
+    assert!(h.store().pending(9).await.unwrap().is_empty(), "nothing is told before it is true");
+    break_outbox(&h.0, false);
+    let again = h.store().commit(&held, &full_chunk(&s)).await.unwrap();
+    assert_eq!((again.written(), again.unchanged), (0, 9));
+    assert_eq!(h.store().pending(9).await.unwrap().len(), 1);
+    assert_eq!(h.store().ledger(&s, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

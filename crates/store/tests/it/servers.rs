@@ -159,6 +159,7 @@ fn own(recipe: &Recipe, dir: &Path) {
 }
 
 /// Runs a client program with a script on its standard input and gives what it prints.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub fn shell(command: &[&str], script: &str) -> Result<String, String> {
     let mut child = Command::new(command[0])
         .args(&command[1..])

@@ -52,15 +52,7 @@ pub fn human(checks: &[Check], ok: bool, pod: Option<&Pod>, servers: &[SocketAdd
         vec![check.kind.into(), check.target.clone(), check.step.into(), ms(check).to_string(), result]
     };
     let mut out = render(&header, &checks.iter().map(row).collect::<Vec<_>>());
-    for check in checks {
-        let Err(trouble) = &check.result else { continue };
-        let title = format!("{} {}: {} failed", check.kind, check.target, check.step);
-        let title = if check.required { style.red(&title) } else { style.yellow(&title) };
-        out.push_str(&format!("\n{title}\n  why:  {}\n", trouble.error));
-        if let Some(hint) = &trouble.hint {
-            out.push_str(&format!("  next: {hint}\n"));
-        }
-    }
+    out.push_str(&troubles(checks, style));
     out.push('\n');
     let servers: Vec<_> = servers.iter().map(|server| server.ip().to_string()).collect();
     let servers = if servers.is_empty() { "no name server".to_owned() } else { servers.join(", ") };
@@ -72,6 +64,39 @@ pub fn human(checks: &[Check], ok: bool, pod: Option<&Pod>, servers: &[SocketAdd
     }
     out.push_str(&verdict(checks, ok, style));
     out
+}
+
+/// What failed, why, and what to do; a cause that several have in common is told once.
+fn troubles(checks: &[Check], style: Style) -> String {
+    let mut out = String::new();
+    let mut told = Vec::new();
+    for check in checks {
+        let Err(trouble) = &check.result else { continue };
+        let title = format!("{} {}: {} failed", check.kind, check.target, check.step);
+        let title = if check.required { style.red(&title) } else { style.yellow(&title) };
+        let cause = cause(check, &trouble.error);
+        if told.contains(&cause) {
+            out.push_str(&format!("{title}, as above\n"));
+            continue;
+        }
+        told.push(cause);
+        out.push_str(&format!("\n{title}\n  why:  {}\n", trouble.error));
+        if let Some(hint) = &trouble.hint {
+            out.push_str(&format!("  next: {hint}\n"));
+        }
+    }
+    out
+}
+
+/// What failures of the same cause have in common: how names fail to resolve, whatever the name; how a name server fails to
+/// answer, over whatever protocol.
+fn cause<'a>(check: &'a Check, error: &'a str) -> (&'a str, &'a str) {
+    match (check.step, error.split_once("': ")) {
+        ("resolve", Some((_, reason))) => ("resolve", reason),
+        ("udp" | "tcp", _) => (&check.target, error),
+        // Of everything else each has its own.
+        _ => (&check.target, check.step),
+    }
 }
 
 fn verdict(checks: &[Check], ok: bool, style: Style) -> String {
@@ -102,6 +127,21 @@ mod tests {
             took: Duration::from_millis(12),
             result,
         }
+    }
+
+    #[test]
+    fn names_that_fail_for_one_reason_are_explained_once() {
+        let failed = |target: &str, name: &str| Check {
+            step: "resolve",
+            target: target.into(),
+            ..check(
+                true,
+                Err(Trouble::new(format!("failed to resolve '{name}': no answer"), Some("ask".into()))),
+            )
+        };
+        let text = troubles(&[failed("a", "x"), failed("b", "y")], Style::plain());
+        assert!(text.ends_with("next: ask\nexchange b: resolve failed, as above\n"), "{text}");
+        assert_eq!(text.matches("next:").count(), 1, "{text}");
     }
 
     #[test]

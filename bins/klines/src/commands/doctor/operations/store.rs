@@ -29,6 +29,7 @@ pub async fn check(plan: &Plan, pod: Option<&Pod>) -> Vec<Check> {
     }
     if is_reached {
         // Of several servers one is enough to go on.
+        log.checks.iter_mut().filter(|check| check.result.is_err()).for_each(|check| check.required = false);
         let began = Instant::now();
         let opened = tokio::time::timeout(PATIENCE, open(&store.url)).await;
         let result = opened.unwrap_or_else(|_| {
