@@ -75,6 +75,20 @@ pub fn start(args: &[&str]) -> Option<Daemon> {
     Daemon::start(&REPLICA_SET, args, is_up)
 }
 
+/// As [`start`], with TLS: certificate and key are made in a folder, `server.pem` and `server.key`.
+pub fn start_encrypted(dir: &Path) -> Option<Daemon> {
+    program()?;
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let file = |name: &str, text: String| {
+        std::fs::write(dir.join(name), text).unwrap();
+        dir.join(name).display().to_string()
+    };
+    let certificate = format!("--tls-cert-file={}", file("server.pem", own.cert.pem()));
+    let key = format!("--tls-key-file={}", file("server.key", own.signing_key.serialize_pem()));
+    let answers = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    Daemon::start(&REPLICA_SET, &[&certificate, &key], answers)
+}
+
 /// The deployment that most tests share.
 #[derive(Debug)]
 enum Shared {

@@ -10,7 +10,7 @@ use ::mongodb::bson::doc;
 use kline::Interval;
 use store::{Committed, KlineStore, MongoStore, OpenOptions, StoreError};
 
-use super::{aside, is_up, open, pause, start};
+use super::{aside, is_up, open, pause, start, start_encrypted};
 use crate::common::*;
 
 /// An error with its causes and advice, as a person reads it.
@@ -59,6 +59,24 @@ async fn a_refused_user_is_told_as_such() {
     let error = MongoStore::open(&url("s3cr3t"), OpenOptions::default()).await.unwrap_err();
     assert!(matches!(error, StoreError::Login { .. }), "{error:?}");
     assert!(!format!("{error:?} {}", told(&error)).contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn encryption_and_whom_to_trust_are_options_of_the_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = start_encrypted(dir.path()) else { return };
+    let url = |options: &str| {
+        let patience = "serverSelectionTimeoutMS=2000";
+        format!("mongodb://127.0.0.1:{}/k?{patience}&directConnection=true{options}", server.port)
+    };
+    let ca = dir.path().join("server.pem");
+    let trusting = open(&url(&format!("&tls=true&tlsCAFile={}", ca.display()))).await;
+    put(&trusting, &btc(Interval::D1), 1..5).await;
+    assert_eq!(all(&trusting, &btc(Interval::D1)).await.len(), 4);
+    let error = MongoStore::open(&url("&tls=true"), OpenOptions::default()).await.unwrap_err();
+    assert!(told(&error).contains("UnknownIssuer"), "{}", told(&error));
+    let error = MongoStore::open(&url(""), OpenOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{}", told(&error));
 }
 
 /// Kills the server twice while chunks are written.
