@@ -20,6 +20,9 @@ use crate::common::*;
 use crate::servers::{Daemon, Recipe};
 use crate::suite::Harness;
 
+/// Names a deployment to test on.
+const GIVEN: &str = "KLINES_TEST_MONGODB_URI";
+
 static REPLICA_SET: Recipe = Recipe { name: "mongodb", user: "root", init, run };
 
 fn init(data: &Path) -> Vec<String> {
@@ -112,7 +115,7 @@ impl Shared {
 
 fn replica_set() -> Option<&'static Shared> {
     static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
-    let make = || match std::env::var("KLINES_TEST_MONGODB_URI") {
+    let make = || match std::env::var(GIVEN) {
         Ok(uri) => Some(Shared::Given(uri)),
         Err(_) => start(&[]).map(Shared::Private),
     };
@@ -198,8 +201,10 @@ macro_rules! harness {
 
         impl Harness for $name {
             type Store = MongoStore;
-            // The stand-in for a server is slow.
-            const HISTORIES: u32 = 4;
+
+            fn is_slow() -> bool {
+                std::env::var_os(GIVEN).is_none()
+            }
 
             fn is_available() -> bool {
                 $shared().is_some()

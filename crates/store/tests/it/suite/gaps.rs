@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use store::KlineStore;
 
-use super::Harness;
+use super::{Harness, many};
 use crate::common::*;
 
 pub async fn gaps_at_the_start_in_the_middle_and_at_the_end_are_found<H: Harness>(h: &H) {
@@ -99,12 +99,13 @@ pub async fn the_books_are_right_again_after_a_write_or_a_recount<H: Harness>(h:
 
 pub async fn ten_thousand_single_holes_are_found_and_filled<H: Harness>(h: &H) {
     let (store, s, b) = (h.store(), btc(Interval::S1), base(Interval::S1));
+    let end = b + many::<H>(30_000);
     let is_hole = |slot: &Slot| (slot - b) % 3 == 1;
-    put(store, &s, (b..b + 30_000).filter(|slot| !is_hole(slot))).await;
-    let missing = store.missing(&s, slots(b, b + 30_000)).await.unwrap();
-    assert_eq!(missing, (b..b + 30_000).filter(is_hole).collect());
+    put(store, &s, (b..end).filter(|slot| !is_hole(slot))).await;
+    let missing = store.missing(&s, slots(b, end)).await.unwrap();
+    assert_eq!(missing, (b..end).filter(is_hole).collect());
     put(store, &s, missing.slots()).await;
-    assert!(store.missing(&s, slots(b, b + 30_000)).await.unwrap().is_empty());
+    assert!(store.missing(&s, slots(b, end)).await.unwrap().is_empty());
 }
 
 /// What a random test does to a series.
@@ -163,8 +164,11 @@ pub fn gap_search_agrees_with_a_naive_model<H: Harness>() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let input = (steps(), proptest::sample::select(&Interval::ALL[..]), 0i64..2500, 0i64..2500);
-    let mut runner =
-        TestRunner::new(Config { cases: H::HISTORIES, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: many::<H>(24).max(4) as u32,
+        failure_persistence: None,
+        ..Config::default()
+    });
     let outcome = runner.run(&input, |(steps, interval, from, to)| {
         runtime.block_on(async {
             let (h, s) = (H::new().await, btc(interval));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kline::{Interval, Series};
 use store::{Absence, Chunk, Finish, KlineStore, Lease, Message, StoreError};
 
-use super::Harness;
+use super::{Harness, many};
 use crate::common::*;
 
 /// A time to live that is over as soon as it began.
@@ -128,28 +128,32 @@ pub async fn writers_on_different_series_do_not_disturb_each_other<H: Harness>(h
     let of = |i: Interval| btc(i);
     let (a, b, c, d) = (of(Interval::M1), of(Interval::M3), of(Interval::M5), of(Interval::M1));
     let d = Series { market: kline::Market::Um, ..d };
+    let chunks = many::<H>(20).max(4);
     match h.other().await {
         Some(other) => {
             let (x, y) = (h.store(), &other);
             tokio::join!(
-                write_many(x, &a, 20),
-                write_many(y, &b, 20),
-                write_many(x, &c, 20),
-                write_many(y, &d, 20)
+                write_many(x, &a, chunks),
+                write_many(y, &b, chunks),
+                write_many(x, &c, chunks),
+                write_many(y, &d, chunks)
             );
         }
         None => {
             let x = h.store();
             tokio::join!(
-                write_many(x, &a, 20),
-                write_many(x, &b, 20),
-                write_many(x, &c, 20),
-                write_many(x, &d, 20)
+                write_many(x, &a, chunks),
+                write_many(x, &b, chunks),
+                write_many(x, &c, chunks),
+                write_many(x, &d, chunks)
             );
         }
     }
     let records = h.store().all_series().await.unwrap();
-    assert_eq!(records.iter().map(|r| r.extent.unwrap().rows).collect::<Vec<_>>(), [6000; 4]);
+    assert_eq!(
+        records.iter().map(|r| r.extent.unwrap().rows).collect::<Vec<_>>(),
+        [300 * chunks.unsigned_abs(); 4]
+    );
 }
 
 pub async fn a_closed_store_says_so<H: Harness>(h: &H) {
