@@ -48,7 +48,9 @@ fn what_cannot_start_exits_with_2_and_a_reason() {
         (["--fault", "error_rate=2"], "error_rate is 2: a rate is a share between 0 and 1"),
         (["--synthetic", "um"], "write MARKET:SYMBOL"),
     ] {
-        let output = program(&args).output().unwrap();
+        // A port of its own, unless the address is what is wrong: the usual one may be in use.
+        let listen: &[&str] = if args[0] == "--listen" { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let output = program(&args).args(listen).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(message.contains(reason), "{args:?}: {message}");
