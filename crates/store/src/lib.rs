@@ -40,8 +40,8 @@ pub use open::{OpenOptions, Store, is_new, schema_sql};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use types::{
-    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, Lease, LedgerEntry, Message, Outcome,
-    PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
+    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, HeldLease, Lease, LedgerEntry, Message,
+    Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
 };
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};
@@ -101,6 +101,9 @@ pub trait KlineStore {
 
     /// Gives a lease back. Harmless when it was lost.
     async fn release(&self, lease: &Lease) -> StoreResult<()>;
+
+    /// The leases that run now, ordered by series: who is at work on what. Needs no lease and changes nothing.
+    async fn leases(&self) -> StoreResult<Vec<HeldLease>>;
 
     /// Writes a chunk in one transaction, if the lease is still held.
     async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed>;

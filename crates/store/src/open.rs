@@ -11,8 +11,8 @@ use crate::mysql::{self, MysqlStore};
 #[cfg(feature = "postgres")]
 use crate::postgres::{self, PostgresStore};
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, KlineStore, Lease, LedgerEntry, PendingMessage, Revision,
-    SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
+    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, PendingMessage,
+    Revision, SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
 };
 
 /// How to open a store.
@@ -173,6 +173,7 @@ delegate! {
     take_over(series: &Series, dead: &str, owner: &str, ttl: Duration) -> Lease;
     renew(lease: &Lease, ttl: Duration) -> ();
     release(lease: &Lease) -> ();
+    leases() -> Vec<HeldLease>;
     commit(lease: &Lease, chunk: &Chunk) -> Committed;
     finish(finish: &Finish) -> ();
     runs(series: Option<&Series>, limit: usize) -> Vec<SeriesRun>;

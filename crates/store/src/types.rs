@@ -248,6 +248,17 @@ pub struct Lease {
     pub token: String,
 }
 
+/// A lease that somebody holds right now, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    /// The series that is being written to.
+    pub series: Series,
+    /// Who holds it, for people: host, process.
+    pub owner: String,
+    /// When it ends unless it is renewed, by the store's clock.
+    pub expires: Millis,
+}
+
 /// What a commit did to the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Committed {

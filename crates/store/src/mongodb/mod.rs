@@ -29,8 +29,8 @@ use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 use self::pool::{Pool, operation};
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, KlineStore, Lease, LedgerEntry, OpenOptions, PendingMessage,
-    Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// What a URL of this engine begins with.
@@ -147,6 +147,10 @@ impl KlineStore for MongoStore {
 
     async fn release(&self, lease: &Lease) -> StoreResult<()> {
         operation!(self.pool, Write, "giving a lease back", tx => lease::release(tx, lease).await)
+    }
+
+    async fn leases(&self) -> StoreResult<Vec<HeldLease>> {
+        operation!(self.pool, Read, "reading the leases", tx => read::leases(tx).await)
     }
 
     async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed> {

@@ -14,7 +14,8 @@ use super::fail::Step;
 use super::pool::Tx;
 use super::schema::KEY;
 use crate::{
-    Extent, Fetched, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
+    Extent, Fetched, HeldLease, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord,
+    SeriesRun, Source,
 };
 
 /// A limit as a server wants it, for which 0 is none.
@@ -130,6 +131,24 @@ pub(super) async fn runs(tx: &mut Tx, series: Option<&Series>, limit: usize) -> 
             report: fields.text("report")?.to_owned(),
         });
     }
+    Ok(found)
+}
+
+/// Leases that run now, by the server's clock.
+pub(super) async fn leases(tx: &mut Tx) -> Step<Vec<HeldLease>> {
+    const LEASES: &str = "kline_leases";
+    let running = doc! { "$expr": { "$gt": [{ "$toLong": "$expires" }, { "$toLong": "$$NOW" }] } };
+    let mut found = Vec::new();
+    for document in tx.documents(LEASES, running, sorted(doc! { "_id": 1 }, 100_000)).await? {
+        let fields = Fields(LEASES, &document);
+        let series = series_of(fields.text("_id")?, LEASES)?;
+        found.push(HeldLease {
+            series,
+            owner: fields.text("owner")?.to_owned(),
+            expires: fields.at("expires")?,
+        });
+    }
+    found.sort_unstable_by(|a, b| a.series.cmp(&b.series));
     Ok(found)
 }
 

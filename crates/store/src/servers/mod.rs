@@ -36,8 +36,8 @@ use self::pool::{Pool, transaction};
 use self::url::Server;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, KlineStore, Lease, LedgerEntry, OpenOptions, PendingMessage,
-    Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// Buckets counted in one transaction of a recount, which keeps writers of these buckets waiting.
@@ -143,6 +143,10 @@ impl<E: Engine> KlineStore for ServerStore<E> {
 
     async fn release(&self, lease: &Lease) -> StoreResult<()> {
         transaction!(self.pool, Write, "giving a lease back", s => lease::release(s, lease).await)
+    }
+
+    async fn leases(&self) -> StoreResult<Vec<HeldLease>> {
+        transaction!(self.pool, Read, "reading the leases", s => read::leases(s).await)
     }
 
     async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed> {

@@ -9,8 +9,8 @@ use super::engine::{Session, Told};
 use super::fail::{Fault, Step};
 use super::value::{self, COLUMNS, Cells, Value, values};
 use crate::{
-    Extent, Fetched, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun,
-    Source, StoreError,
+    Extent, Fetched, HeldLease, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord,
+    SeriesRun, Source, StoreError,
 };
 
 /// A limit as a server wants it.
@@ -164,6 +164,19 @@ pub(super) async fn runs<S: Session>(
             report: row.text(5)?,
         });
     }
+    Ok(found)
+}
+
+/// Leases that run now, by the server's clock.
+pub(super) async fn leases<S: Session>(session: &mut S) -> Step<Vec<HeldLease>> {
+    let sql =
+        format!("SELECT market, symbol, period, owner, expires FROM kline_leases WHERE expires > {}", S::NOW);
+    let mut found = Vec::new();
+    for row in session.query(&sql, &[]).await? {
+        let series = series_at(&row, 0, "kline_leases")?;
+        found.push(HeldLease { series, owner: row.text(3)?, expires: Millis(row.int(4)?) });
+    }
+    found.sort_unstable_by(|a, b| a.series.cmp(&b.series));
     Ok(found)
 }
 

@@ -33,8 +33,8 @@ use self::pool::Pool;
 use crate::leases::now;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, KlineStore, Lease, LedgerEntry, OpenOptions, PendingMessage,
-    Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// Page cache of the writing connection, KiB.
@@ -159,6 +159,10 @@ impl KlineStore for SqliteStore {
     async fn release(&self, lease: &Lease) -> StoreResult<()> {
         let lease = lease.clone();
         self.pool.write("giving a lease back", move |conn| lease::release(conn, &lease)).await
+    }
+
+    async fn leases(&self) -> StoreResult<Vec<HeldLease>> {
+        self.pool.read("reading the leases", move |conn| read::leases(conn, now())).await
     }
 
     async fn commit(&self, lease: &Lease, chunk: &Chunk) -> StoreResult<Committed> {

@@ -9,8 +9,8 @@ use super::book;
 use super::fail::{Fault, Step};
 use super::schema::COLUMNS;
 use crate::{
-    Extent, Fetched, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun,
-    Source, StoreError,
+    Extent, Fetched, HeldLease, LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord,
+    SeriesRun, Source, StoreError,
 };
 
 /// A limit as SQLite wants it.
@@ -184,6 +184,21 @@ pub(super) fn runs(conn: &Connection, series: Option<&Series>, limit: usize) -> 
             report: row.get(5)?,
         });
     }
+    Ok(found)
+}
+
+/// Leases that end after `now`.
+pub(super) fn leases(conn: &Connection, now: Millis) -> Step<Vec<HeldLease>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT market, symbol, interval, owner, expires FROM kline_leases WHERE expires > ?1",
+    )?;
+    let mut rows = statement.query([now.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let series = series_at(row, 0, "kline_leases")?;
+        found.push(HeldLease { series, owner: row.get(3)?, expires: Millis(row.get(4)?) });
+    }
+    found.sort_unstable_by(|a, b| a.series.cmp(&b.series));
     Ok(found)
 }
 

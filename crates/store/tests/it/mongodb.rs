@@ -264,6 +264,7 @@ mod on_a_stand_alone_server {
         run_history_is_newest_first_and_a_repeat_replaces
         a_chunk_commits_with_its_run_and_messages
         one_owner_at_a_time
+        running_leases_are_listed_and_no_others
         an_expired_lease_can_be_taken_over_and_the_old_one_writes_no_more
         an_expired_lease_that_nobody_took_goes_on
         a_dead_owners_lease_can_be_taken_over_at_once

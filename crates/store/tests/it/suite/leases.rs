@@ -38,6 +38,19 @@ pub async fn one_owner_at_a_time<H: Harness>(h: &H) {
     assert!(store.acquire(&s, "third", TTL).await.is_err(), "an old lease given back again harms nobody");
 }
 
+pub async fn running_leases_are_listed_and_no_others<H: Harness>(h: &H) {
+    let (store, five, hour) = (h.store(), btc(Interval::M5), btc(Interval::H1));
+    assert!(store.leases().await.unwrap().is_empty());
+    store.acquire(&hour, "over", OVER).await.unwrap();
+    let mine = store.acquire(&five, "host-1 pid 7", TTL).await.unwrap();
+    let held = store.leases().await.unwrap();
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert_eq!((&held[0].series, held[0].owner.as_str()), (&five, "host-1 pid 7"));
+    assert!(held[0].expires > at("2020-01-01"), "{held:?}");
+    store.release(&mine).await.unwrap();
+    assert!(store.leases().await.unwrap().is_empty());
+}
+
 pub async fn an_expired_lease_can_be_taken_over_and_the_old_one_writes_no_more<H: Harness>(h: &H) {
     let (store, s) = (h.store(), btc(Interval::M5));
     let old = store.acquire(&s, "slow", OVER).await.unwrap();
