@@ -226,6 +226,9 @@ impl FetchError {
             Self::Refused { code: INVALID_SYMBOL, .. } => {
                 "is the symbol spelled as the exchange does, and in the right market? Delisted symbols disappear from REST"
             }
+            Self::Refused { status: 404, .. } => {
+                "the exchange does not know this path: is the base URL right, without a path of its own?"
+            }
             Self::Refused { .. } => "the request itself is wrong: please report this with the message",
             Self::Throttled { .. } => {
                 "other programs behind the same address use up the limit: raise reserve_percent, or run later"

@@ -92,10 +92,13 @@ impl fmt::Display for Millis {
 impl FromStr for Millis {
     type Err = TimeError;
 
-    /// A date, a date and time (UTC unless an offset is given), RFC 3339, or milliseconds since 1970.
+    /// A date, a date and time (UTC unless an offset is given), RFC 3339, or milliseconds since 1970; `0` is 1970 itself.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
         let bad = || TimeError::Text(text.to_owned());
+        if text == "0" {
+            return Ok(Self(0));
+        }
         if let Ok(raw) = text.parse::<i64>() {
             return Self::detect(raw);
         }
@@ -158,6 +161,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Millis(1_672_531_200_000)), "{text}");
         }
+        assert_eq!("0".parse(), Ok(Millis(0)));
         for text in ["", "yesterday", "2023-13-01", "2023-02-30", "12"] {
             assert!(text.parse::<Millis>().is_err(), "{text}");
         }

@@ -19,6 +19,7 @@ mod route;
 mod run;
 pub mod spec;
 mod task;
+pub mod verify;
 mod writer;
 
 pub use error::JobError;
@@ -27,3 +28,4 @@ pub use report::{Report, SeriesReport, Totals};
 pub use route::{ArchiveReport, FetchFrom};
 pub use run::run;
 pub use spec::{Job, Lookback, MessageOptions, Options, PreferSetting, Since};
+pub use verify::{Against, VerifyOptions, VerifyReport, verify};

@@ -55,7 +55,8 @@ fn start_slot(
         (_, Some(now)) if now <= since => Err(JobError::Usage(format!(
             "--since {since} lies in the future: the exchange's clock says {now}"
         ))),
-        _ => Ok(up(since)),
+        // Nothing traded before 1970: an earlier begin means "everything", as 0 does.
+        _ => Ok(up(since.max(Millis(0)))),
     };
     match (options.since, options.job, extent) {
         (Since::At(since), _, _) => at(since),

@@ -26,6 +26,20 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The path names no place for a store.
+    #[error("{place} cannot be a store: {why}")]
+    BadPath {
+        /// The file.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// Opened for reading only, and nothing was stored yet: not even the tables are there.
+    #[error("{place} holds no klines yet")]
+    Empty {
+        /// File or server.
+        place: String,
+    },
     /// Written by a newer version of this program.
     #[error("{place} has schema version {found}, this program knows versions up to {known}")]
     Newer {
@@ -174,6 +188,7 @@ impl StoreError {
                  USER:PASSWORD@HOST/DATABASE"
                     .into()
             }
+            Self::Empty { .. } => "run `klines extract` or `klines fill-gaps` on it first".into(),
             Self::Newer { .. } => "use the newer program, or another store; nothing was changed".into(),
             Self::Login { .. } => {
                 "check user, password and database of the store URL, and from which hosts the user may connect".into()
@@ -210,8 +225,23 @@ impl StoreError {
         })
     }
 
+    /// Opened for reading only, and the schema is of an earlier version.
+    pub(crate) fn outdated(place: String, found: u32) -> Self {
+        let why =
+            format!("its schema has version {found}, which must be brought up to date by a writing command");
+        Self::Open { place, source: why.into() }
+    }
+
     /// Whether the caller's settings are at fault (exit code 2) rather than the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::UnknownScheme(_) | Self::BadUrl(_) | Self::Newer { .. } | Self::Locked { .. })
+        matches!(
+            self,
+            Self::UnknownScheme(_)
+                | Self::BadUrl(_)
+                | Self::BadPath { .. }
+                | Self::Taken { .. }
+                | Self::Newer { .. }
+                | Self::Locked { .. }
+        )
     }
 }

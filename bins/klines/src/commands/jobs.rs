@@ -67,7 +67,10 @@ pub async fn open_read_only(url: &str) -> Result<Store, CliError> {
     if store::is_new(url)? {
         return Ok(Store::open("sqlite::memory:").await?);
     }
-    Ok(Store::open_with(url, OpenOptions { read_only: true, ..OpenOptions::default() }).await?)
+    match Store::open_with(url, OpenOptions { read_only: true, ..OpenOptions::default() }).await {
+        Err(store::StoreError::Empty { .. }) => Ok(Store::open("sqlite::memory:").await?),
+        opened => Ok(opened?),
+    }
 }
 
 /// Local time, for run records and messages; never for judging what is closed.

@@ -9,6 +9,7 @@ mod engines;
 #[cfg(feature = "mysql")]
 mod incident;
 mod killed;
+mod media;
 mod memory;
 #[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
 mod outages;

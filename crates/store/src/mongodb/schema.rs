@@ -85,8 +85,7 @@ pub(super) async fn prepare(tx: &mut Tx, place: &str, read_only: bool) -> Step<(
         return Ok(());
     }
     if read_only {
-        let source = "it holds no klines: run `klines extract` or `klines fill-gaps` on it first".into();
-        return Err(StoreError::Open { place: place.into(), source }.into());
+        return Err(StoreError::Empty { place: place.into() }.into());
     }
     migrate(tx).await.map_err(|fault| in_words(fault, place))
 }

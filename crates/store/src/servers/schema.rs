@@ -56,14 +56,12 @@ pub(crate) async fn prepare<E: Engine>(
         return Ok(found);
     }
     if read_only {
-        let source = match found.version {
-            0 => "it holds no klines: run `klines extract` or `klines fill-gaps` on it first".into(),
-            old => {
-                format!("its schema has version {old}, which must be brought up to date by a writing command")
-                    .into()
-            }
-        };
-        return Err(StoreError::Open { place: place.into(), source }.into());
+        let place = place.to_owned();
+        return Err(match found.version {
+            0 => StoreError::Empty { place },
+            old => StoreError::outdated(place, old),
+        }
+        .into());
     }
     session.lock_schema().await?;
     let done = migrate::<E>(session, place, steps).await;

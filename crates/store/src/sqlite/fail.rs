@@ -75,7 +75,7 @@ fn explain(place: &Place, doing: impl FnOnce() -> String, error: rusqlite::Error
         }
         Some(ErrorCode::CannotOpen) => StoreError::Open { place, source: error.into() },
         Some(ErrorCode::NotADatabase) => {
-            StoreError::Corrupt { place, what: "it is not an SQLite database".into() }
+            StoreError::BadPath { place, why: "it is not an SQLite database".into() }
         }
         Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt {
             place,

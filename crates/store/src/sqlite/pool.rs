@@ -27,9 +27,21 @@ pub(super) struct Pool {
     file: File,
     /// `None` after closing. Of a read-only store it is the connection that reads.
     writer: Arc<tokio::sync::Mutex<Option<Connection>>>,
-    read_only: bool,
+    reading: Reading,
     turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// How the connections that only read are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Beside the one that writes, which closes last and tidies up.
+    Beside,
+    /// In a store that is for reading only. SQLite needs the right to write for its notes beside the file (`-shm`), and to
+    /// remove them at the end; statements that write are refused.
+    Alone,
+    /// From a medium that nobody can write to: no notes, no locks.
+    Still,
 }
 
 /// Runs work that blocks on a thread for it.
@@ -51,12 +63,16 @@ impl Pool {
             File::Path(path) => path.display().to_string(),
         };
         let place = Place { name, busy_timeout: options.busy_timeout };
-        let conn = first_connection(&file, &place, options.read_only)?;
+        let (conn, reading) = if options.read_only {
+            first_reader(&file, &place)?
+        } else {
+            (first_writer(&file, &place)?, Reading::Beside)
+        };
         Ok(Self {
             place,
             file,
             writer: Arc::new(tokio::sync::Mutex::new(Some(conn))),
-            read_only: options.read_only,
+            reading,
             turns: Arc::new(Semaphore::new(READERS)),
             idle: Arc::default(),
         })
@@ -82,12 +98,13 @@ impl Pool {
                 .await;
         };
         let permit = self.turn().await?;
+        let reading = self.reading;
         let idle = Arc::clone(&self.idle);
         blocking(doing, move || {
             let kept = lock(&idle).pop();
             let mut conn = match kept {
                 Some(conn) => conn,
-                None => reader(&path, &place)?,
+                None => reader(&path, reading, &place)?,
             };
             let result = snapshot(&mut conn, &place, doing, work);
             lock(&idle).push(conn);
@@ -115,7 +132,7 @@ impl Pool {
         work: impl FnOnce(&Transaction<'_>) -> Step<T> + Send + 'static,
     ) -> StoreResult<T> {
         let place = self.place.clone();
-        if self.read_only {
+        if self.reading != Reading::Beside {
             let source = "the store was opened for reading only".into();
             return Err(StoreError::ReadOnly { place: place.name, source });
         }
@@ -192,37 +209,16 @@ fn snapshot<T>(
 }
 
 /// The connection that finds out whether the file can be used, and makes it usable.
-fn first_connection(file: &File, place: &Place, read_only: bool) -> StoreResult<Connection> {
+fn first_writer(file: &File, place: &Place) -> StoreResult<Connection> {
     let opening = || format!("opening {}", place.name);
     let mut conn = match file {
         File::Memory => Connection::open_in_memory().doing(place, opening)?,
         File::Path(path) => {
-            check_path(path, place, read_only)?;
-            let flags = if read_only {
-                OpenFlags::SQLITE_OPEN_READ_ONLY
-            } else {
-                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
-            };
-            connect(path, flags, place)?
+            check_path(path, place, false)?;
+            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, place)?
         }
     };
-    let cache = if read_only { READER_CACHE_KIB } else { WRITER_CACHE_KIB };
-    settings(&conn, place, cache).doing(place, opening)?;
-    if read_only {
-        let found = schema::check(&conn, place, MIGRATIONS)?;
-        return if MIGRATIONS.last().is_some_and(|m| m.version == found) {
-            Ok(conn)
-        } else {
-            let source = match found {
-                0 => "it holds no klines: run `klines extract` or `klines fill-gaps` on it first".into(),
-                _ => format!(
-                    "its schema has version {found}, which must be brought up to date by a writing command"
-                )
-                .into(),
-            };
-            Err(StoreError::Open { place: place.name.clone(), source })
-        };
-    }
+    settings(&conn, place, WRITER_CACHE_KIB).doing(place, opening)?;
     schema::check(&conn, place, MIGRATIONS)?;
     log_ahead(&conn).doing(place, opening)?;
     schema::migrate(&mut conn, place, MIGRATIONS)?;
@@ -231,9 +227,54 @@ fn first_connection(file: &File, place: &Place, read_only: bool) -> StoreResult<
     Ok(conn)
 }
 
+/// The connection that finds out whether the file can be read, and how.
+fn first_reader(file: &File, place: &Place) -> StoreResult<(Connection, Reading)> {
+    let File::Path(path) = file else {
+        return Err(StoreError::Empty { place: place.name.clone() });
+    };
+    check_path(path, place, true)?;
+    let attempt = |reading| {
+        let conn = reader(path, reading, place)?;
+        let found = schema::check(&conn, place, MIGRATIONS)?;
+        Ok((conn, reading, found))
+    };
+    let (conn, reading, found) = match attempt(Reading::Alone) {
+        Err(StoreError::Open { .. } | StoreError::ReadOnly { .. }) if is_still(path) => {
+            attempt(Reading::Still)?
+        }
+        opened => opened?,
+    };
+    match found {
+        0 => Err(StoreError::Empty { place: place.name.clone() }),
+        old if MIGRATIONS.last().is_some_and(|m| m.version > old) => {
+            Err(StoreError::outdated(place.name.clone(), old))
+        }
+        _ => Ok((conn, reading)),
+    }
+}
+
+/// Whether the file is on a file system that is mounted for reading only, and no log of a writer lies beside it: then
+/// nobody changes it while it is read.
+fn is_still(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    !has_log && on_read_only_mount(path)
+}
+
+#[cfg(unix)]
+fn on_read_only_mount(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(not(unix))]
+fn on_read_only_mount(_: &Path) -> bool {
+    false
+}
+
 /// Says what SQLite does not: which part of the path is wrong.
 fn check_path(path: &Path, place: &Place, read_only: bool) -> StoreResult<()> {
-    let refuse = |why: String| Err(StoreError::Open { place: place.name.clone(), source: why.into() });
+    let refuse = |why: String| Err(StoreError::BadPath { place: place.name.clone(), why });
     if path.is_dir() {
         return refuse("it is a folder; name a file in it".into());
     }
@@ -250,10 +291,25 @@ fn connect(path: &Path, flags: OpenFlags, place: &Place) -> StoreResult<Connecti
         .doing(place, || format!("opening {}", place.name))
 }
 
-fn reader(path: &Path, place: &Place) -> StoreResult<Connection> {
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, place)?;
-    settings(&conn, place, READER_CACHE_KIB).doing(place, || format!("opening {}", place.name))?;
+fn reader(path: &Path, reading: Reading, place: &Place) -> StoreResult<Connection> {
+    let opening = || format!("opening {}", place.name);
+    let conn = match reading {
+        Reading::Beside => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, place)?,
+        Reading::Alone => connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, place)?,
+        Reading::Still => {
+            let uri = format!("file:{}?immutable=1", escape(path));
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            connect(Path::new(&uri), flags, place)?
+        }
+    };
+    settings(&conn, place, READER_CACHE_KIB).doing(place, opening)?;
+    conn.pragma_update(None, "query_only", true).doing(place, opening)?;
     Ok(conn)
+}
+
+/// A path inside a URI of SQLite's.
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
 fn settings(conn: &Connection, place: &Place, cache_kib: u32) -> rusqlite::Result<()> {

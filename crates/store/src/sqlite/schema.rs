@@ -62,11 +62,28 @@ fn apply(conn: &mut Connection, place: &Place, steps: &[Migration], step: &Migra
     if check(&tx, place, steps)? >= step.version {
         return Ok(());
     }
-    tx.execute_batch(&(step.sql)()).doing(place, doing)?;
+    let sql = (step.sql)();
+    taken(&tx, place, &sql)?;
+    tx.execute_batch(&sql).doing(place, doing)?;
     tx.execute("INSERT INTO kline_migrations (version, applied_at) VALUES (?1, ?2)", (step.version, now().0))
         .doing(place, doing)?;
     tx.commit().doing(place, doing)?;
     tracing::debug!(place = place.name, version = step.version, "schema migrated");
+    Ok(())
+}
+
+/// Refuses a file in which something else has the name of a table or view that a step makes. Changes nothing.
+fn taken(conn: &Connection, place: &Place, sql: &str) -> StoreResult<()> {
+    let find = |name: &str| {
+        conn.query_row("SELECT 1 FROM sqlite_schema WHERE name = ?1", [name], |_| Ok(())).optional()
+    };
+    for made in sql.split("CREATE ").skip(1) {
+        let Some(name) = made.split_whitespace().nth(1) else { continue };
+        if find(name).doing(place, || "looking for other tables".into())?.is_some() {
+            let source = format!("{name}, which this program did not make").into();
+            return Err(StoreError::Taken { place: place.name.clone(), source });
+        }
+    }
     Ok(())
 }
 

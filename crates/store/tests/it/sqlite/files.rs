@@ -55,7 +55,7 @@ async fn reading_only_creates_and_changes_nothing() {
 
     std::fs::write(&path, "").unwrap();
     let error = SqliteStore::open(url, READ_ONLY).await.unwrap_err();
-    assert!(told(&error).contains("it holds no klines"), "{}", told(&error));
+    assert!(matches!(error, StoreError::Empty { .. }), "{}", told(&error));
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
 
     let (writer, s) = (open(&path).await, btc(Interval::M5));
@@ -65,14 +65,41 @@ async fn reading_only_creates_and_changes_nothing() {
     assert!(matches!(store.acquire(&s, "me", TTL).await, Err(StoreError::ReadOnly { .. })));
     writer.close().await.unwrap();
     assert_eq!(store.missing(&s, slots(0, 6)).await.unwrap(), slots(5, 6).into());
+    store.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+
+    let store = SqliteStore::open(url, READ_ONLY).await.unwrap();
+    assert_eq!(all(&store, &s).await.len(), 5);
+    store.close().await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no log is left beside the file");
+    assert!(std::fs::read(&path).unwrap() == before, "not a byte changed");
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("theirs.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE klines_m5 (t, o, h, l, c)").unwrap();
+    let error = SqliteStore::open(path.to_str().unwrap(), OpenOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Taken { .. }) && error.is_usage(), "{error:?}");
+    let text = told(&error);
+    assert!(text.contains("klines_m5") && !text.contains("CREATE"), "{text}");
+    let tables: u32 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1, "nothing was made");
 }
 
 #[tokio::test]
 async fn a_path_that_cannot_be_a_store_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let refused =
-        async |path: String| told(&SqliteStore::open(&path, OpenOptions::default()).await.unwrap_err());
+    let refused = async |path: String| {
+        let error = SqliteStore::open(&path, OpenOptions::default()).await.unwrap_err();
+        assert!(error.is_usage(), "the settings are at fault: {error}");
+        error.to_string()
+    };
 
     assert!(refused(at("none/klines.db")).await.contains("none does not exist"));
     assert!(refused(dir.path().display().to_string()).await.contains("it is a folder"));

@@ -64,9 +64,7 @@ async fn open(url: &str) -> Result<String, (&'static str, Trouble)> {
     let store = match Store::open_with(url, options).await {
         Ok(store) => store,
         // The server let us in and showed an empty database: jobs will make the tables.
-        Err(error) if chain(&error).contains("it holds no klines") => {
-            return Ok("reached; it holds no klines yet".into());
-        }
+        Err(StoreError::Empty { .. }) => return Ok("reached; it holds no klines yet".into()),
         Err(error) => return Err(trouble(error)),
     };
     let listed = store.all_series().await;
