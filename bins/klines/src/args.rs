@@ -1,8 +1,12 @@
 //! The command line. Every value is kept as text here; [`crate::settings`] merges it with environment and file.
 
+mod proof;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use proof::*;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -81,6 +85,19 @@ Examples:
     Gaps(GapsArgs),
     /// Show every stored series: range, completeness, last run
     Status(StatusArgs),
+    /// Compare stored klines with the exchange or the archive, field by field
+    #[command(after_help = "\
+Finds klines that drifted (which field, both values), are missing, or that the source does not have, and klines that
+contradict themselves. Without --symbols and --intervals every stored series is compared, from its first kline to its last.
+
+Exit codes: 0 clean, 3 something was found (also when it was repaired: a second run is then clean), 1 failed.
+
+Examples:
+  klines verify --symbols BTCUSDT --intervals 5m --since 2025-01-01 --dry-run     (what would it cost?)
+  klines verify --symbols BTCUSDT --intervals 5m --since 2025-01-01
+  klines verify --symbols BTCUSDT --intervals 1m --against archive
+  klines verify --symbols BTCUSDT --intervals 5m --repair")]
+    Verify(VerifyArgs),
     /// See it work, offline: a local exchange, a store with holes, the fill, the proof
     #[command(after_help = "\
 Needs nothing and leaves nothing behind, unless told where to keep the store:

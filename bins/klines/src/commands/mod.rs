@@ -7,6 +7,7 @@ mod jobs;
 mod schema;
 mod show;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,13 @@ pub fn flags(command: &Command) -> Flags {
             flags
         }
         Command::Status(args) => series_flags(&args.series),
+        Command::Verify(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend(range_flags(&args.range));
+            flags.push((keys::SOURCE, Some(args.against.as_str().to_owned())));
+            flags.push((keys::RESERVE, args.reserve.clone()));
+            flags
+        }
         _ => Flags::new(),
     }
 }
@@ -72,6 +80,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         }
         Command::Gaps(args) => gaps::run(&context.settings, &args).await,
         Command::Status(_) => status::run(&context.settings).await,
+        Command::Verify(args) => verify::run(context, &args, &Stop::listen()?).await,
         Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,
         Command::Simulate(args) => simulate(args).await,
         Command::Config => show::config(&context.settings),

@@ -118,7 +118,7 @@ fn in_a_pod_the_policy_check_and_the_label_are_named() {
 #[test]
 fn a_store_that_is_away_fails_and_keeps_its_password() {
     let (dir, exchange) = (tempfile::tempdir().unwrap(), exchange());
-    let schemes = [
+    let schemes: &[&str] = &[
         #[cfg(feature = "mysql")]
         "mysql",
         #[cfg(feature = "postgres")]

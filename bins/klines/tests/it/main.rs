@@ -18,3 +18,4 @@ mod received;
 #[cfg(feature = "mysql")]
 mod scene;
 mod support;
+mod verify;

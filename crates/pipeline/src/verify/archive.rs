@@ -89,22 +89,23 @@ impl<S: KlineStore> Comparison<'_, '_, S> {
                 silent = silent.difference(&of_day);
             }
         }
-        let interval = self.series.interval;
         for run in silent.ranges() {
-            let stored = self.stored(*run, None, None).await?;
-            verdict.unchecked =
-                verdict.unchecked.union(&slots_of(interval, stored.iter().map(|k| k.open_time)));
+            // Nobody spoke of these.
+            self.report.counts.unchecked += self.inspect(*run).await?;
         }
-        self.inspect(slots).await?;
+        for run in RangeSet::from(slots).difference(&silent).ranges() {
+            self.inspect(*run).await?;
+        }
         self.settle(verdict).await
     }
 
-    /// Looks at the stored klines of a month by themselves.
-    async fn inspect(&mut self, slots: SlotRange) -> Result<(), JobError> {
+    /// Looks at stored klines by themselves. Returns how many there are.
+    async fn inspect(&mut self, slots: SlotRange) -> Result<u64, JobError> {
+        let before = self.report.counts.stored;
         let mut after = None;
         loop {
             let page = self.shared.store.read(self.series, slots, after, 5000).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(self.report.counts.stored - before) };
             after = Some(last.open_time);
             self.report.inspect(self.series.interval, &page, self.shared.options.most_findings);
         }

@@ -15,6 +15,8 @@ pub(crate) enum Difference {
     Missing(Kline),
     /// The store has it, the source does not.
     Unexpected(Kline),
+    /// The store has it, and nothing that the source says of it could be believed.
+    Unchecked,
 }
 
 /// What a comparison of some slots came to.
@@ -22,10 +24,6 @@ pub(crate) enum Difference {
 pub(crate) struct Verdict {
     /// By open time: a later answer about the same kline replaces an earlier one.
     pub differences: BTreeMap<Millis, Difference>,
-    /// Klines that are the same in both.
-    pub equal: u64,
-    /// Stored klines of which the source says nothing that could be believed.
-    pub unchecked: RangeSet,
 }
 
 /// What a source said of some slots.
@@ -48,7 +46,7 @@ impl Verdict {
                 self.alone(interval, alone, &answer.doubtful, answer.garbled);
             }
             match mine.next_if(|k| k.open_time == source.open_time) {
-                Some(same) if *same == source => self.equal += 1,
+                Some(same) if *same == source => {}
                 Some(other) => {
                     let drift = Difference::Drift { stored: other.clone(), source };
                     self.differences.insert(other.open_time, drift);
@@ -64,25 +62,20 @@ impl Verdict {
     }
 
     fn alone(&mut self, interval: Interval, stored: &Kline, doubtful: &RangeSet, garbled: bool) {
-        let slot = interval.slot_of(stored.open_time);
-        if garbled || doubtful.contains(slot) {
-            self.unchecked.push_slot(slot);
-        } else {
-            self.differences.insert(stored.open_time, Difference::Unexpected(stored.clone()));
-        }
+        let doubt = garbled || doubtful.contains(interval.slot_of(stored.open_time));
+        let alone = if doubt { Difference::Unchecked } else { Difference::Unexpected(stored.clone()) };
+        self.differences.insert(stored.open_time, alone);
     }
 
     /// The slots about which another answer may know better: all but those that are the same in both, or only missing.
     pub fn open(&self, interval: Interval) -> RangeSet {
         let differing = self.differences.iter().filter(|(_, d)| !matches!(d, Difference::Missing(_)));
-        let slots: RangeSet = differing.map(|(at, _)| interval.slot_of(*at)).collect();
-        slots.union(&self.unchecked)
+        differing.map(|(at, _)| interval.slot_of(*at)).collect()
     }
 
     /// Forgets what was found in some slots, so that they can be compared anew.
     pub fn forget(&mut self, interval: Interval, slots: &RangeSet) {
         self.differences.retain(|at, _| !slots.contains(interval.slot_of(*at)));
-        self.unchecked = self.unchecked.difference(slots);
     }
 }
 
@@ -153,8 +146,8 @@ mod tests {
         let stored = [kline(0, "5.0"), kline(1, "5"), kline(2, "5"), kline(5, "5")];
         let rows = vec![kline(0, "5"), kline(1, "5.1"), kline(3, "5"), kline(5, "5")];
         let found = verdict(&stored, Answer { rows, ..Answer::default() });
-        assert_eq!(found.equal, 2, "5.0 is 5");
         let kinds: Vec<_> = found.differences.values().collect();
+        // 5.0 is 5.
         assert_eq!(
             kinds,
             [
@@ -170,9 +163,10 @@ mod tests {
     fn a_row_that_cannot_be_believed_convicts_nobody() {
         let doubtful: RangeSet = [1].into_iter().collect();
         let found = verdict(&[kline(1, "5"), kline(2, "5")], Answer { doubtful, ..Answer::default() });
-        assert_eq!((found.differences.len(), found.unchecked.len()), (1, 1));
+        let kinds: Vec<_> = found.differences.into_values().collect();
+        assert_eq!(kinds, [Difference::Unchecked, Difference::Unexpected(kline(2, "5"))]);
         let garbled = verdict(&[kline(1, "5")], Answer { garbled: true, ..Answer::default() });
-        assert_eq!((garbled.differences.len(), garbled.unchecked.len()), (0, 1));
+        assert_eq!(garbled.differences.into_values().collect::<Vec<_>>(), [Difference::Unchecked]);
     }
 
     #[test]
@@ -185,7 +179,7 @@ mod tests {
             &[kline(1, "5")],
             Answer { rows: vec![kline(1, "5")], ..Answer::default() },
         );
-        assert_eq!((found.differences.len(), found.equal), (0, 1));
+        assert!(found.differences.is_empty());
     }
 
     #[test]

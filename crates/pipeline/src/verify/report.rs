@@ -170,6 +170,7 @@ impl VerifySeries {
                 self.counts.unexpected += 1;
                 self.tell(Finding::of("unexpected", interval, kline.open_time), most);
             }
+            Difference::Unchecked => self.counts.unchecked += 1,
         }
     }
 
@@ -186,8 +187,10 @@ impl VerifySeries {
         }
     }
 
-    /// Puts the findings in order of time.
-    pub(crate) fn sort(&mut self) {
+    /// Counts what is the same in both, and puts the findings in order of time.
+    pub(crate) fn conclude(&mut self) {
+        let c = &mut self.counts;
+        c.equal = c.stored.saturating_sub(c.drift + c.unexpected + c.unchecked);
         self.findings.sort_by_key(|finding| finding.slots.start);
     }
 

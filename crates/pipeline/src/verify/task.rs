@@ -41,7 +41,9 @@ impl<'r, 'a, S: KlineStore> Comparison<'r, 'a, S> {
     /// handed back as well.
     pub async fn run(mut self) -> (VerifySeries, Option<JobError>) {
         let result = self.attempt().await;
-        self.report.sort();
+        if !self.shared.options.dry_run {
+            self.report.conclude();
+        }
         let spent = self.client.spent();
         if !self.shared.options.dry_run {
             self.report.counts.requests = spent.requests;
@@ -221,8 +223,6 @@ impl<'r, 'a, S: KlineStore> Comparison<'r, 'a, S> {
     /// Enters a verdict into the report, and what it gives to repair into the next commit.
     pub async fn settle(&mut self, verdict: Verdict) -> Result<(), JobError> {
         let interval = self.series.interval;
-        self.report.counts.equal += verdict.equal;
-        self.report.counts.unchecked += verdict.unchecked.len();
         for difference in verdict.differences.into_values() {
             self.report.count(interval, &difference, self.shared.options.most_findings);
             if let (true, Difference::Drift { source, .. } | Difference::Missing(source)) =

@@ -1,0 +1,1 @@
+//! Klines in files.
