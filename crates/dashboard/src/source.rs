@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use store::{OpenOptions, Store, StoreResult};
+use store::{OpenOptions, Store, StoreError, StoreResult};
 use tokio::sync::Mutex;
 
 /// How long a store that could not be opened is left alone.
@@ -74,7 +74,11 @@ async fn open(url: &str) -> StoreResult<Option<Store>> {
         return Ok(None);
     }
     let options = OpenOptions { read_only: true, busy_timeout: BUSY };
-    Store::open_with(url, options).await.map(Some)
+    match Store::open_with(url, options).await {
+        // Tables that nothing was ever written to: as good as none.
+        Err(StoreError::Empty { .. }) => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 /// An error with its causes and advice. Errors of the store show no password.

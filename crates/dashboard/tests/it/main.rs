@@ -1,0 +1,3 @@
+//! The dashboard as browsers and programs ask it.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
