@@ -1,11 +1,13 @@
 //! The command line. Every value is kept as text here; [`crate::settings`] merges it with environment and file.
 
+mod look;
 mod proof;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use look::*;
 pub use proof::*;
 
 const EXIT_CODES: &str = "\
@@ -98,6 +100,16 @@ Examples:
   klines verify --symbols BTCUSDT --intervals 1m --against archive
   klines verify --symbols BTCUSDT --intervals 5m --repair")]
     Verify(VerifyArgs),
+    /// Serve the dashboard: coverage, gaps, candles, runs, and what goes on right now
+    #[command(after_help = "\
+For reading only, and for this machine alone, unless told otherwise. Nothing is loaded from anywhere else.
+
+Examples:
+  klines serve
+  klines serve --listen 127.0.0.1:0              (any free port)
+  KLINES_SERVE_TOKEN=... klines serve            (with a button to fill gaps; the token is asked for)
+  klines serve --listen 0.0.0.0:8080             (in a pod: see docs/dashboard.md)")]
+    Serve(ServeArgs),
     /// See it work, offline: a local exchange, a store with holes, the fill, the proof
     #[command(after_help = "\
 Needs nothing and leaves nothing behind, unless told where to keep the store:

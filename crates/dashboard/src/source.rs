@@ -82,7 +82,7 @@ async fn open(url: &str) -> StoreResult<Option<Store>> {
 }
 
 /// An error with its causes and advice. Errors of the store show no password.
-pub(crate) fn words(error: &store::StoreError) -> String {
+pub(crate) fn words(error: &StoreError) -> String {
     let chain = pipeline::error::chain(error);
     match error.hint() {
         Some(hint) => format!("{chain} ({hint})"),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use binance::Client;
-use kline::Millis;
+use kline::{Millis, Series};
 use pipeline::{Job, MessageOptions, Options, Report, SeriesReport};
 use store::{KlineStore, OpenOptions, Store};
 use tracing::Instrument;
@@ -41,7 +41,7 @@ pub async fn run(context: &Context, job: Job, fetch: &FetchArgs, stop: &Stop) ->
 }
 
 /// Sends what waits in the outbox. NATS being away is no failure of the run: the messages wait for the next one.
-async fn deliver(store: &Store, nats: &events::NatsSettings, observed: &Observed) {
+pub async fn deliver(store: &Store, nats: &events::NatsSettings, observed: &Observed) {
     let span = tracing::info_span!("klines.deliver");
     let delivery = events::deliver_outbox(store, nats).instrument(span).await;
     if nats.is_on() {
@@ -80,6 +80,17 @@ pub fn wall_clock() -> Millis {
 }
 
 fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> Result<Options, CliError> {
+    options_of(settings, job, fetch, settings.some_series()?, messages)
+}
+
+/// What a job over these series is told by the settings.
+pub fn options_of(
+    settings: &Settings,
+    job: Job,
+    fetch: &FetchArgs,
+    series: Vec<Series>,
+    messages: bool,
+) -> Result<Options, CliError> {
     let prefix = match job {
         Job::Extract => keys::NATS_PREFIX_PRODUCTION,
         Job::FillGaps => keys::NATS_PREFIX_GAP_FILLER,
@@ -102,7 +113,7 @@ fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> 
         chunk: settings.chunk()?,
         lease_wait: settings.lease_wait()?,
         messages,
-        ..Options::new(job, settings.some_series()?)
+        ..Options::new(job, series)
     })
 }
 

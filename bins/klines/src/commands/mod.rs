@@ -5,6 +5,7 @@ mod doctor;
 mod gaps;
 mod jobs;
 mod schema;
+mod serve;
 mod show;
 mod status;
 mod verify;
@@ -57,6 +58,12 @@ pub fn flags(command: &Command) -> Flags {
             flags
         }
         Command::Status(args) => series_flags(&args.series),
+        Command::Serve(args) => vec![
+            (keys::SERVE_LISTEN, args.listen.clone()),
+            (keys::SERVE_TOKEN, args.token.clone()),
+            (keys::SERVE_ALLOW_HOST, args.allow_host.clone()),
+            (keys::SINCE, args.since.clone()),
+        ],
         Command::Verify(args) => {
             let mut flags = series_flags(&args.series);
             flags.extend(range_flags(&args.range));
@@ -81,6 +88,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         Command::Gaps(args) => gaps::run(&context.settings, &args).await,
         Command::Status(_) => status::run(&context.settings).await,
         Command::Verify(args) => verify::run(context, &args, &Stop::listen()?).await,
+        Command::Serve(_) => serve::run(context, &Stop::listen()?).await,
         Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,
         Command::Simulate(args) => simulate(args).await,
         Command::Config => show::config(&context.settings),

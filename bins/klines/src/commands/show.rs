@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, OutputFormat};
 use crate::error::CliError;
-use crate::settings::Settings;
+use crate::settings::{Settings, keys};
 use crate::ui::table::{Align, render};
 use crate::ui::{self};
 
@@ -16,7 +16,7 @@ pub fn config(settings: &Settings) -> Result<ExitCode, CliError> {
         let entries: Vec<_> = settings
             .all()
             .map(|(key, value)| {
-                serde_json::json!({"key": key, "value": masked(&value.text), "origin": value.origin.to_string()})
+                serde_json::json!({"key": key, "value": shown(key, &value.text), "origin": value.origin.to_string()})
             })
             .collect();
         let file = settings.file.as_ref().map(|path| path.display().to_string());
@@ -25,11 +25,16 @@ pub fn config(settings: &Settings) -> Result<ExitCode, CliError> {
     }
     let rows: Vec<_> = settings
         .all()
-        .map(|(key, value)| vec![key.to_owned(), masked(&value.text), value.origin.to_string()])
+        .map(|(key, value)| vec![key.to_owned(), shown(key, &value.text), value.origin.to_string()])
         .collect();
     let header = [("setting", Align::Left), ("value", Align::Left), ("from", Align::Left)];
     ui::out(&render(&header, &rows))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A setting without its secret parts.
+fn shown(key: &str, text: &str) -> String {
+    if key == keys::SERVE_TOKEN { "***".to_owned() } else { masked(text) }
 }
 
 /// Text without passwords: of every URL in it the password, and every value of its query.

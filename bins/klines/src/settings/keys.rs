@@ -42,6 +42,9 @@ pub const NATS_URL: &str = "nats.url";
 pub const NATS_ENABLED: &str = "nats.enabled";
 pub const NATS_PREFIX_GAP_FILLER: &str = "nats.prefix_gap_filler";
 pub const NATS_PREFIX_PRODUCTION: &str = "nats.prefix_production";
+pub const SERVE_LISTEN: &str = "serve.listen";
+pub const SERVE_TOKEN: &str = "serve.token";
+pub const SERVE_ALLOW_HOST: &str = "serve.allow_host";
 
 const fn key(name: &'static str, env: &'static [&'static str], default: Option<&'static str>) -> Key {
     Key { name, env, default }
@@ -79,6 +82,9 @@ pub const ALL: &[Key] = &[
     key(NATS_ENABLED, &["NATS_ENABLED"], None),
     key(NATS_PREFIX_GAP_FILLER, &["NATS_SUBJECT_PREFIX_GAP_FILLER"], Some("binance.extraction.gap-filler")),
     key(NATS_PREFIX_PRODUCTION, &["NATS_SUBJECT_PREFIX_PRODUCTION"], Some("binance.extraction.production")),
+    key(SERVE_LISTEN, &["KLINES_SERVE_LISTEN"], Some("127.0.0.1:8080")),
+    key(SERVE_TOKEN, &["KLINES_SERVE_TOKEN"], None),
+    key(SERVE_ALLOW_HOST, &["KLINES_SERVE_ALLOW_HOST"], None),
     key(OUTPUT, &["KLINES_OUTPUT"], Some("human")),
     key(LOG_LEVEL, &["LOG_LEVEL"], None),
     key(LOG_FORMAT, &["LOG_FORMAT"], Some("text")),

@@ -227,6 +227,25 @@ impl Settings {
         })
     }
 
+    /// Where the dashboard listens.
+    pub fn listen(&self) -> Result<String, CliError> {
+        self.need(keys::SERVE_LISTEN, |text| match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+            _ => Err(format!("`{text}` is not HOST:PORT, for example 127.0.0.1:8080")),
+        })
+    }
+
+    /// The token that allows actions from the dashboard.
+    pub fn token(&self) -> Result<Option<dashboard::Token>, CliError> {
+        self.read(keys::SERVE_TOKEN, dashboard::Token::new)
+    }
+
+    /// Further names of the dashboard.
+    pub fn allowed_hosts(&self) -> Vec<String> {
+        let names = self.text(keys::SERVE_ALLOW_HOST).unwrap_or_default().split(',');
+        names.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Filter of log lines; `default` unless one is set. Libraries are kept quiet unless they are named.
     pub fn log_filter(&self, default: &str) -> Result<String, CliError> {
         match self.read(keys::LOG_LEVEL, telemetry::log_filter)? {
