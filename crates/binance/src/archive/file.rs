@@ -82,6 +82,21 @@ impl ArchiveFile {
         (named && exists(series.interval)).then(|| Self { series: series.clone(), period })
     }
 
+    /// Reads a name as [`stem`](Self::stem) makes it, of any interval: for files that somebody has at hand. The archive
+    /// itself is not asked for every file that can be named.
+    pub fn of_stem(market: Market, stem: &str) -> Option<Self> {
+        let months = stem.len().checked_sub(7).filter(|at| stem.is_char_boundary(*at));
+        let days = stem.len().checked_sub(10).filter(|at| stem.is_char_boundary(*at));
+        let (rest, period) = [days, months].into_iter().flatten().find_map(|at| {
+            let (rest, period) = stem.split_at(at);
+            Some((rest.strip_suffix('-')?, Period::parse(period)?))
+        })?;
+        let (symbol, interval) = rest.rsplit_once('-')?;
+        let series = Series::new(market, Symbol::new(symbol).ok()?, interval.parse().ok()?).ok()?;
+        let named = symbol.chars().any(char::is_alphanumeric);
+        named.then_some(Self { series, period })
+    }
+
     /// Whose klines.
     pub fn series(&self) -> &Series {
         &self.series
@@ -94,7 +109,7 @@ impl ArchiveFile {
 
     /// `BTCUSDT-5m-2025-01`: name of the zip and of the CSV in it, without the ending.
     pub fn stem(&self) -> String {
-        format!("{}-{}-{}", self.series.symbol, self.series.interval, self.period)
+        format!("{}-{}-{}", self.series.symbol, interval_name(self.series.interval), self.period)
     }
 
     /// `data/futures/um/monthly/klines/BTCUSDT/5m/BTCUSDT-5m-2025-01.zip`, not percent-encoded.
@@ -135,6 +150,11 @@ impl fmt::Display for ArchiveFile {
     }
 }
 
+/// An interval as file and folder names spell it: a month is `1mo`, because `1M` and `1m` are one name to some systems.
+pub fn interval_name(interval: Interval) -> &'static str {
+    if interval == Interval::Mo1 { "1mo" } else { interval.as_str() }
+}
+
 /// Whether klines of an interval are taken from the archive.
 pub fn exists(interval: Interval) -> bool {
     !matches!(interval, Interval::D3 | Interval::W1 | Interval::Mo1)
@@ -155,7 +175,7 @@ pub fn symbols_folder(market: Market, monthly: bool) -> String {
 
 /// The folder of a series: `data/spot/monthly/klines/BTCUSDT/1m/`.
 pub fn folder(series: &Series, monthly: bool) -> String {
-    format!("{}{}/{}/", symbols_folder(series.market, monthly), series.symbol, series.interval)
+    format!("{}{}/{}/", symbols_folder(series.market, monthly), series.symbol, interval_name(series.interval))
 }
 
 #[cfg(test)]
@@ -206,6 +226,28 @@ mod tests {
         let file = |at: &str| ArchiveFile::new(&series, Period::month_of(at.parse().unwrap())).unwrap();
         assert_eq!(file("2024-02-10").slots().len(), 29 * 1440);
         assert_eq!(file("2025-02-10").period().days().count(), 28);
+    }
+
+    #[test]
+    fn a_name_at_hand_is_read_whatever_its_interval() {
+        for stem in
+            ["BTCUSDT-5m-2025-01", "BTCUSD_PERP-1h-2020-01-02", "A-B-1w-2024-12", "BTCUSDT-1mo-2024-02"]
+        {
+            assert_eq!(ArchiveFile::of_stem(Market::Um, stem).map(|f| f.stem()).as_deref(), Some(stem));
+        }
+        let month = ArchiveFile::of_stem(Market::Um, "BTCUSDT-1mo-2024-02").unwrap();
+        assert_eq!((month.series().interval, month.slots().len()), (Interval::Mo1, 1));
+        for stem in [
+            "",
+            "BTCUSDT",
+            "BTCUSDT-5m",
+            "BTCUSDT-5m-2025-13",
+            "BTCUSDT-5x-2025-01",
+            "..-5m-2025-01",
+            "币-2025-01",
+        ] {
+            assert_eq!(ArchiveFile::of_stem(Market::Um, stem), None, "{stem}");
+        }
     }
 
     #[test]

@@ -26,4 +26,4 @@ pub use cache::CacheConfig;
 pub use client::{Archive, ArchiveConfig};
 pub use error::ArchiveError;
 pub use file::{ArchiveFile, Period};
-pub use pick::{Batch, Opened};
+pub use pick::{Batch, Opened, read_csv, read_unnamed_zip, read_zip};

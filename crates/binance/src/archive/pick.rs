@@ -1,5 +1,6 @@
 //! Rows of a verified file, in batches, in order, each once.
 
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use kline::{Kline, Millis};
@@ -93,30 +94,83 @@ impl Opened {
     }
 }
 
+/// Reads the zip of a file, wherever it lies; `deliver` gets batches of at most 10,000 rows until it says `false`.
+///
+/// # Errors
+/// [`ArchiveError`]
+pub fn read_zip(
+    file: &ArchiveFile,
+    source: impl Read + Seek,
+    deliver: impl FnMut(Batch) -> bool,
+) -> Result<(), ArchiveError> {
+    read(file, source, BATCH, deliver)
+}
+
+/// Reads a zip of any name, whose only member is a CSV of any name and size; `deliver` as above. `label` names it in errors.
+///
+/// # Errors
+/// [`ArchiveError`]
+pub fn read_unnamed_zip(
+    label: &str,
+    source: impl Read + Seek,
+    deliver: impl FnMut(Batch) -> bool,
+) -> Result<(), ArchiveError> {
+    let mut zip = Zip::open_unnamed(label, source)?;
+    zip.verify()?;
+    rows(label, None, zip.csv()?, PORTION, deliver)
+}
+
+/// Reads CSV; `deliver` as above. Rows of a file that says how many slots it should hold are put in order, where that is
+/// not more than can be held in memory at once; a row of a larger file that comes too late is disputed.
+///
+/// # Errors
+/// [`ArchiveError`]
+pub fn read_csv(
+    label: &str,
+    slots: Option<u64>,
+    source: impl Read,
+    deliver: impl FnMut(Batch) -> bool,
+) -> Result<(), ArchiveError> {
+    let batch = if slots.is_some_and(|slots| slots <= BATCH as u64) { BATCH } else { PORTION };
+    rows(label, slots, source, batch, deliver)
+}
+
 /// Reads a zip; `deliver` gets batches until it says `false`.
 pub(super) fn read(
     file: &ArchiveFile,
-    source: impl std::io::Read + std::io::Seek,
+    source: impl Read + Seek,
     batch: usize,
-    mut deliver: impl FnMut(Batch) -> bool,
+    deliver: impl FnMut(Batch) -> bool,
 ) -> Result<(), ArchiveError> {
     let mut zip = Zip::open(file, source)?;
-    let slots = usize::try_from(file.slots().len()).unwrap_or(usize::MAX);
-    let whole = slots <= batch;
-    let most = if whole { slots.saturating_mul(MOST_COPIES).saturating_add(100) } else { batch };
-    if !whole {
+    let slots = file.slots().len();
+    if usize::try_from(slots).is_ok_and(|slots| slots > batch) {
         // Rows will be handed on before the end is reached, so the end is looked at first.
         zip.verify()?;
     }
-    let mut reader = Reader::new(zip.csv()?);
+    rows(&file.key(), Some(slots), zip.csv()?, batch, deliver)
+}
+
+/// Reads rows; `slots` are those the file should hold, where that is known.
+fn rows(
+    label: &str,
+    slots: Option<u64>,
+    source: impl Read,
+    batch: usize,
+    mut deliver: impl FnMut(Batch) -> bool,
+) -> Result<(), ArchiveError> {
+    let slots = slots.and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);
+    let whole = slots <= batch;
+    let most = if whole { slots.saturating_mul(MOST_COPIES).saturating_add(100) } else { batch };
+    let mut reader = Reader::new(source);
     let mut last = None;
     let mut told = Unreadable::default();
     loop {
         let mut rows = Vec::with_capacity(slots.saturating_add(1).min(batch));
-        let more = reader.read(&mut rows, most).map_err(|error| content(file, error))?;
+        let more = reader.read(&mut rows, most).map_err(|error| content(label, error))?;
         if more && whole {
             let detail = format!("it has more than {most} rows, and should have {slots}");
-            return Err(ArchiveError::Content { file: file.key(), detail });
+            return Err(ArchiveError::Content { file: label.to_owned(), detail });
         }
         let mut out = tidy(rows, &mut last);
         let bad = reader.unreadable();
@@ -145,10 +199,11 @@ fn portions(mut batch: Batch, deliver: &mut impl FnMut(Batch) -> bool) -> bool {
     }
 }
 
-fn content(file: &ArchiveFile, error: CsvError) -> ArchiveError {
+fn content(label: &str, error: CsvError) -> ArchiveError {
+    let file = label.to_owned();
     match error {
-        CsvError::Io(error) => ArchiveError::Zip { file: file.key(), detail: error.to_string() },
-        other => ArchiveError::Content { file: file.key(), detail: other.to_string() },
+        CsvError::Io(error) => ArchiveError::Zip { file, detail: error.to_string() },
+        other => ArchiveError::Content { file, detail: other.to_string() },
     }
 }
 

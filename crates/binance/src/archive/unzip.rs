@@ -22,6 +22,9 @@ pub fn most_bytes(file: &ArchiveFile) -> u64 {
     file.slots().len().saturating_mul(2 * MOST_ROW).saturating_add(SLACK)
 }
 
+/// Most bytes a zip of unknown content may inflate to; they are streamed, never held.
+pub const MOST_UNNAMED: u64 = 16 << 30;
+
 /// A zip whose only member is the right one.
 pub struct Zip<R> {
     archive: ZipArchive<R>,
@@ -35,16 +38,43 @@ impl<R: Read + Seek> Zip<R> {
     /// [`ArchiveError::Zip`], [`ArchiveError::Member`], [`ArchiveError::TooLarge`].
     pub fn open(file: &ArchiveFile, source: R) -> Result<Self, ArchiveError> {
         let key = file.key();
-        let damaged = |error: ZipError| ArchiveError::Zip { file: key.clone(), detail: error.to_string() };
+        let (slots, limit) = (file.slots().len(), most_bytes(file));
+        let name = format!("{}.csv", file.stem());
+        let zip = Self::sole(&key, source, &name, |found| found == name.as_bytes(), limit)?;
+        zip.ok_or(ArchiveError::TooLarge { file: key, what: "its content", limit, slots })
+    }
+
+    /// As [`open`](Self::open), for a zip of any name with one CSV of any name, of at most [`MOST_UNNAMED`] bytes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_unnamed(label: &str, source: R) -> Result<Self, ArchiveError> {
+        let is_csv = |name: &[u8]| name.ends_with(b".csv") && !name.iter().any(|b| b"/\\\0".contains(b));
+        let zip = Self::sole(label, source, "one .csv", is_csv, MOST_UNNAMED)?;
+        zip.ok_or_else(|| ArchiveError::Zip {
+            file: label.to_owned(),
+            detail: format!("it would inflate to more than {MOST_UNNAMED} bytes"),
+        })
+    }
+
+    /// A zip with one member of the right name; `None` when it states more bytes than the limit.
+    fn sole(
+        label: &str,
+        source: R,
+        expected: &str,
+        fits: impl Fn(&[u8]) -> bool,
+        limit: u64,
+    ) -> Result<Option<Self>, ArchiveError> {
+        let file = || label.to_owned();
+        let damaged = |error: ZipError| ArchiveError::Zip { file: file(), detail: error.to_string() };
         let mut archive = ZipArchive::new(source).map_err(damaged)?;
-        let expected = format!("{}.csv", file.stem());
         let member =
-            |found: String| ArchiveError::Member { file: key.clone(), found, expected: expected.clone() };
+            |found: String| ArchiveError::Member { file: file(), found, expected: expected.to_owned() };
         if archive.len() != 1 {
             return Err(member(format!("{} members", archive.len())));
         }
         let entry = archive.by_index_raw(0).map_err(damaged)?;
-        if entry.name_raw() != expected.as_bytes() {
+        if !fits(entry.name_raw()) {
             return Err(member(crate::error::excerpt(entry.name_raw())));
         }
         if entry.encrypted() || !entry.is_file() {
@@ -52,15 +82,13 @@ impl<R: Read + Seek> Zip<R> {
         }
         let method = entry.compression();
         if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
-            return Err(ArchiveError::Zip { file: key, detail: format!("compressed by {method}") });
+            return Err(ArchiveError::Zip { file: file(), detail: format!("compressed by {method}") });
         }
-        let limit = most_bytes(file);
         if entry.size() > limit {
-            let slots = file.slots().len();
-            return Err(ArchiveError::TooLarge { file: key, what: "its content", limit, slots });
+            return Ok(None);
         }
         drop(entry);
-        Ok(Self { archive, file: key })
+        Ok(Some(Self { archive, file: file() }))
     }
 
     /// The bytes of the CSV; the last read fails when the CRC differs, and reading beyond the stated size does.
