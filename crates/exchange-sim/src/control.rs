@@ -32,6 +32,7 @@ async fn help() -> &'static str {
      GET  /fapi/v1/{ping,time,exchangeInfo,klines,continuousKlines}   USD-M futures\n\
      GET  /dapi/v1/{ping,time,exchangeInfo,klines,continuousKlines}   COIN-M futures\n\
      GET  /api/v3/{ping,time,exchangeInfo,klines}                     spot\n\n\
+     GET  /{market,coin,spot}/{ws/NAME,stream?streams=NAME/NAME}       kline streams (WebSocket)\n\n\
      GET  /data/…, /data.binance.vision?prefix=…                      the public archive, and its list\n\n\
      GET  /__stats            what was asked and answered\n\
      POST /__stats/reset      count from zero\n\

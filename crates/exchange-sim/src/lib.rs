@@ -34,6 +34,7 @@ mod conn;
 mod control;
 mod data;
 mod faults;
+mod push;
 mod random;
 mod rest;
 mod serve;

@@ -16,7 +16,7 @@ use crate::locked;
 use crate::state::Shared;
 use crate::stats::{RequestRecord, Stats};
 use crate::weight::Limits;
-use crate::{archive, control, serve};
+use crate::{archive, control, push, serve};
 
 /// How an exchange is set up.
 #[derive(Debug, Clone)]
@@ -101,6 +101,7 @@ impl Sim {
         let shared = Arc::new(Shared::new(catalog, clock, &config.limits, config.faults, config.request_log));
         let router: Router = control::routes()
             .merge(archive::routes())
+            .merge(push::routes())
             .fallback(serve::handle)
             .with_state(Arc::clone(&shared));
         let closing = Arc::clone(&shared);

@@ -88,6 +88,15 @@ pub struct Faults {
     /// Added to the exchange's clock, in milliseconds.
     pub clock_offset_ms: i64,
 
+    /// Share of closed klines that the streams never push.
+    pub stream_lost_close_rate: f64,
+    /// Share of closed klines that the streams push twice.
+    pub stream_double_rate: f64,
+    /// The streams push a closed kline so many milliseconds late.
+    pub stream_late_close_ms: u64,
+    /// A connection of a stream is cut so many milliseconds after it began; 0 means never.
+    pub stream_cut_after_ms: u64,
+
     /// Files of the public archive that are not as they should be.
     pub archive: Vec<ArchiveFault>,
     /// A file of the archive is there so many milliseconds after its last kline closed.
@@ -127,6 +136,10 @@ impl Default for Faults {
             sticky_rows: false,
             open_candle: true,
             clock_offset_ms: 0,
+            stream_lost_close_rate: 0.0,
+            stream_double_rate: 0.0,
+            stream_late_close_ms: 0,
+            stream_cut_after_ms: 0,
             archive: Vec::new(),
             // Half past eight in the morning, as is usual.
             archive_lag_ms: 30_600_000,
@@ -186,6 +199,8 @@ impl Faults {
             ("duplicate_rate", self.duplicate_rate),
             ("unordered_rate", self.unordered_rate),
             ("bad_row_rate", self.bad_row_rate),
+            ("stream_lost_close_rate", self.stream_lost_close_rate),
+            ("stream_double_rate", self.stream_double_rate),
         ];
         if let Some((name, value)) = rates.into_iter().find(|(_, rate)| !(0.0..=1.0).contains(rate)) {
             return Err(FaultError::Rate { name, value: value.to_string() });
