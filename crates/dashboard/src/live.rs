@@ -78,13 +78,12 @@ impl Live {
         Self { source, jobs, state: watch::Sender::new(Arc::default()), wake: Notify::new() }
     }
 
-    /// A reader's end, which first gives the state as it is; `None` when there are too many.
+    /// A reader's end, which is told the state at once; `None` when there are too many.
     pub fn subscribe(&self) -> Option<watch::Receiver<Arc<State>>> {
         if self.state.receiver_count() >= READERS {
             return None;
         }
-        let mut receiver = self.state.subscribe();
-        receiver.mark_changed();
+        let receiver = self.state.subscribe();
         self.wake.notify_one();
         Some(receiver)
     }

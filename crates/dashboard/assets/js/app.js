@@ -1,1 +1,113 @@
+// Pages by the address's hash, the theme, live state in the header, and the token.
 
+import { h, fill } from "./dom.js";
+import { checkAccess, fillGaps, get, token } from "./api.js";
+import { connect, listen } from "./live.js";
+import { plural } from "./format.js";
+import { overview } from "./overview.js";
+import { runsPage } from "./runs.js";
+import { seriesPage } from "./series.js";
+
+const $ = (id) => document.getElementById(id);
+
+// Theme: the system's, unless chosen.
+const THEMES = ["auto", "light", "dark"];
+function theme(next) {
+  const chosen = next ?? localStorage.getItem("klines-theme") ?? "auto";
+  localStorage.setItem("klines-theme", chosen);
+  if (chosen === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+  $("theme").textContent = `theme: ${chosen}`;
+  document.dispatchEvent(new Event("theme"));
+}
+$("theme").addEventListener("click", () => {
+  const at = THEMES.indexOf(localStorage.getItem("klines-theme") ?? "auto");
+  theme(THEMES[(at + 1) % THEMES.length]);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("theme")));
+
+// The token, asked for once per tab.
+function askToken() {
+  const [dialog, input, problem] = [$("token-dialog"), $("token"), $("token-problem")];
+  problem.textContent = "";
+  input.value = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    const end = (given) => { dialog.close(); $("token-form").onsubmit = null; dialog.oncancel = null; resolve(given); };
+    $("token-cancel").onclick = () => end(false);
+    dialog.oncancel = () => end(false);
+    $("token-form").onsubmit = async (event) => {
+      event.preventDefault();
+      token.set(input.value);
+      try { await checkAccess(); end(true); } catch (error) { token.clear(); problem.textContent = error.message; }
+    };
+  });
+}
+
+/** A button that fills the gaps of what `which()` names. It is there only when the dashboard may do so. */
+export function fillButton(text, which) {
+  const button = h("button", { type: "button", class: "primary" }, text);
+  const said = h("span", { class: "small muted", role: "status" });
+  const element = h("span", { class: "controls", hidden: true }, said, button);
+  button.addEventListener("click", async () => {
+    if (!token.get() && !(await askToken())) return;
+    button.disabled = true;
+    const series = which().map(({ market, symbol, interval }) => ({ market, symbol, interval }));
+    try {
+      await fillGaps(series);
+      said.textContent = `filling ${plural(series.length, "series")}`;
+    } catch (error) {
+      if (error.status === 401) token.clear();
+      said.textContent = error.message;
+    }
+    button.disabled = false;
+  });
+  element.update = async (useful) => { element.hidden = !useful || !(await about).actions; };
+  let before = 0;
+  listen((state) => {
+    const job = state.jobs.at(-1);
+    if (!job || !said.textContent) return;
+    if (job.ended && job.id >= before) { said.textContent = `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`; before = job.id; }
+  });
+  return element;
+}
+
+let about = get("overview");
+function describe() {
+  about.then((whole) => {
+    $("store").textContent = whole.store;
+    $("store").title = whole.engine ? `${whole.store} (${whole.engine})` : whole.store;
+    $("about").textContent = `klines ${whole.version} · all times UTC · ${whole.actions ? "actions take the token" : "for reading only"}`;
+  }, () => setTimeout(() => { about = get("overview"); describe(); }, 3000));
+}
+
+let page = null;
+function route() {
+  const [where, query = ""] = location.hash.replace(/^#/, "").split("?");
+  const parts = where.split("/").filter(Boolean).map(decodeURIComponent);
+  page?.leave();
+  const main = $("main");
+  fill(main);
+  const params = new URLSearchParams(query);
+  if (parts[0] === "runs") page = runsPage(main);
+  else if (parts[0] === "series" && parts.length === 4) page = seriesPage(main, { market: parts[1], symbol: parts[2], interval: parts[3] }, params);
+  else page = overview(main);
+  document.title = `${page.title} · klines`;
+  document.querySelectorAll("nav a").forEach((a) => {
+    if (a.dataset.page === (parts[0] ?? "overview")) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+  });
+  return page.ready;
+}
+
+const STATUS = { connecting: "connecting", live: "live", away: "reconnecting" };
+listen((state, status) => {
+  $("live").dataset.state = status;
+  $("live-text").textContent = status === "busy" ? `${plural(state.running.length, "series")} running` : STATUS[status] ?? status;
+});
+window.addEventListener("hashchange", async () => { await route(); window.scrollTo(0, 0); $("main").focus({ preventScroll: true }); });
+$("main").closest("body").querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("main").focus(); });
+theme();
+describe();
+connect();
+route();
