@@ -37,11 +37,24 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// Where klines are pushed. `wss://` and `ws://` are meant, and may be written.
+    pub fn streams() -> Self {
+        Self {
+            um: "wss://fstream.binance.com/market".to_owned(),
+            cm: "wss://dstream.binance.com".to_owned(),
+            spot: "wss://stream.binance.com:9443".to_owned(),
+        }
+    }
+}
+
 /// Settings of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientConfig {
     /// Where the exchange is.
     pub endpoints: Endpoints,
+    /// Where its kline streams are.
+    pub streams: Endpoints,
     /// Longest time one attempt may take, name resolution and body included.
     pub timeout: Duration,
     /// Most requests under way at once in each pool (futures; spot).
@@ -62,6 +75,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             endpoints: Endpoints::default(),
+            streams: Endpoints::streams(),
             timeout: Duration::from_secs(10),
             in_flight: 6,
             reserve_percent: 10,

@@ -19,6 +19,6 @@ mod rest;
 pub use budget::PoolUsage;
 pub use config::{ClientConfig, Endpoints};
 pub use error::{FetchError, Retry};
-pub use rest::{Client, Event, ExchangeInfo, Page, Spent, SymbolInfo};
+pub use rest::{Client, Event, ExchangeInfo, Live, MOST_STREAMS, Page, Push, Pushed, Spent, SymbolInfo};
 #[cfg(test)]
 mod testdata;

@@ -14,6 +14,7 @@ use super::classify;
 use super::decode::{self, ExchangeInfo, Rows};
 use super::event::{Event, Listeners};
 use super::http::{Answer, Asked, Attempt, Decode, Http};
+use super::live::{Live, MOST_STREAMS};
 use super::pool::{Clock, Pool, until};
 use super::retry::{Attempts, Next};
 use super::stream::Info;
@@ -167,6 +168,23 @@ impl Client {
         };
         self.0.time[index(market)].get_or_try_init(read).await?;
         Ok(self.clock(market).now())
+    }
+
+    /// Opens the kline streams of some series of one market, at most [`MOST_STREAMS`](crate::MOST_STREAMS). It costs no
+    /// weight. Nothing is tried twice.
+    ///
+    /// # Errors
+    /// [`FetchError`] when the connection does not come about; [`FetchError::Usage`] for too many series, or for none.
+    pub async fn live(&self, market: Market, series: &[Series]) -> Result<Live, FetchError> {
+        if series.is_empty() || series.len() > MOST_STREAMS {
+            let text = format!("one connection carries 1 to {MOST_STREAMS} streams, not {}", series.len());
+            return Err(FetchError::Usage(text));
+        }
+        let written = self.0.config.streams.of(market);
+        let as_http =
+            written.strip_prefix("ws").map_or_else(|| written.to_owned(), |rest| format!("http{rest}"));
+        let base = base_url(market, &as_http)?;
+        Live::open(&self.0.http, market, &base, series).await
     }
 
     /// What the exchange says about itself: limits and symbols. Fetched once; sets the weight limit of the pool.

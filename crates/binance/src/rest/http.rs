@@ -6,9 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Response, Url, redirect};
+use reqwest::header::{
+    CONNECTION, DATE, HeaderMap, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use reqwest::{Response, StatusCode, Upgraded, Url, redirect};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use kline::Millis;
 
@@ -27,6 +32,8 @@ pub(crate) struct Http {
     in_flight: usize,
     resolver: Arc<Resolver>,
     plain: OnceLock<Result<reqwest::Client, FetchError>>,
+    /// For WebSockets: HTTP/1.1 alone, and no limit to how long an answer takes.
+    upgrading: OnceLock<Result<reqwest::Client, FetchError>>,
     secure: OnceLock<Result<reqwest::Client, FetchError>>,
 }
 
@@ -68,6 +75,7 @@ impl Http {
             in_flight: config.in_flight,
             resolver: Arc::new(Resolver::new(config.name_servers.clone(), patience)),
             plain: OnceLock::new(),
+            upgrading: OnceLock::new(),
             secure: OnceLock::new(),
         }
     }
@@ -99,6 +107,42 @@ impl Http {
         Attempt { result, reported, status: Some(status), took }
     }
 
+    /// Asks for a WebSocket and hands over the line. `http` stands for `ws` and `https` for `wss`.
+    pub(super) async fn upgrade(&self, asked: Asked<'_>) -> Result<Upgraded, FetchError> {
+        let client = self.upgrading.get_or_init(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let builder = self.connecting().http1_only();
+            let secure = asked.url.scheme() == "https";
+            self.build(asked.url, if secure { builder } else { builder.tls_certs_only([]).no_proxy() })
+        });
+        let key = generate_key();
+        let request = client
+            .as_ref()
+            .map_err(Clone::clone)?
+            .get(asked.url.clone())
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key);
+        let late = |_| FetchError::Timeout { what: asked.what.to_owned(), after: self.timeout };
+        let response = tokio::time::timeout(self.timeout, request.send())
+            .await
+            .map_err(late)?
+            .map_err(|error| asked.transport(self.timeout, &error))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refusal(&asked, response, &Clock::new()).await);
+        }
+        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).and_then(|v| v.to_str().ok());
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_str()) {
+            return Err(FetchError::Malformed {
+                what: asked.what.to_owned(),
+                detail: "the other side does not speak WebSocket".into(),
+                received: accepted.unwrap_or("no Sec-WebSocket-Accept").to_owned(),
+            });
+        }
+        response.upgrade().await.map_err(|error| asked.transport(self.timeout, &error))
+    }
+
     pub(crate) fn client(&self, url: &Url) -> &Result<reqwest::Client, FetchError> {
         if url.scheme() == "https" {
             self.secure.get_or_init(|| {
@@ -118,9 +162,12 @@ impl Http {
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {
+        self.connecting().timeout(self.timeout)
+    }
+
+    fn connecting(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .user_agent(concat!("binance-extractor/", env!("CARGO_PKG_VERSION")))
-            .timeout(self.timeout)
             .connect_timeout(self.timeout * 4 / 5)
             .pool_max_idle_per_host(self.in_flight)
             .redirect(redirect::Policy::none())
