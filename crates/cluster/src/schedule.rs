@@ -29,9 +29,9 @@ impl Schedule {
             }
         }
         if let Some(every) = text.strip_prefix("@every ") {
-            return every_duration(every.trim())
-                .map(|every| Self(Rule::Every(every)))
-                .ok_or_else(|| format!("@every {every:?} is no duration"));
+            let duration = every.trim().parse::<SignedDuration>().ok().filter(|every| every.is_positive());
+            let duration = duration.ok_or_else(|| format!("@every {every:?} is no duration"))?;
+            return Ok(Self(Rule::Every(duration)));
         }
         let fields = match text {
             "@yearly" | "@annually" => "0 0 1 1 *".to_owned(),
@@ -93,27 +93,6 @@ fn as_here(field: &str) -> String {
         Some(("", step)) if wide(step) => "0".to_owned(),
         _ => field,
     }
-}
-
-/// `1h30m`, `45s`: Go's notation, in whole units.
-fn every_duration(text: &str) -> Option<SignedDuration> {
-    let mut seconds: i64 = 0;
-    let mut number = String::new();
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            number.push(c);
-            continue;
-        }
-        let unit = match c {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
-        number.clear();
-    }
-    (number.is_empty() && seconds > 0).then(|| SignedDuration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -164,6 +164,11 @@ pub async fn run(
         cleaned: None,
         notes: Vec::new(),
     };
+    if *stop.borrow() {
+        trial.outcome = Outcome::Interrupted;
+        "stopped before it began".clone_into(&mut trial.reason);
+        return trial;
+    }
     let end = match cluster.create(&JOBS, space, &job).await {
         Ok(_) => {
             name(&job).clone_into(&mut trial.job);

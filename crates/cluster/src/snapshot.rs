@@ -167,15 +167,13 @@ impl Snapshot {
 /// # Errors
 /// When the server cannot be asked at all, or refuses everything. What it refuses in part is in [`Snapshot::gaps`].
 pub async fn take(cluster: &Cluster, scope: Option<&str>) -> Result<Snapshot, ClusterError> {
-    let lists = stream::iter(READS)
-        .map(|read| async move { (read, list(cluster, read, scope).await) })
-        .buffered(AT_ONCE)
-        .collect::<Vec<_>>()
-        .await;
+    // Made before they are polled: a closure inside the stream would tie the whole to lifetimes that no task can have.
+    let requests: Vec<_> = READS.iter().map(|read| list(cluster, read, scope)).collect();
+    let answers = stream::iter(requests).buffered(AT_ONCE).collect::<Vec<_>>().await;
     let mut snapshot = Snapshot::default();
     let mut objects: Vec<Value> = Vec::new();
     let mut refused = None;
-    for (read, answer) in lists {
+    for (read, answer) in READS.iter().zip(answers) {
         match answer {
             Ok(items) => {
                 snapshot.complete.insert(read.resource.kind);

@@ -45,10 +45,7 @@ pub struct DiagnosisFinding {
 pub fn diagnose(snapshot: &Snapshot, namespace: &str, cron_job: &str, options: &Options) -> Diagnosis {
     let input = Input::parse(snapshot.files.iter().cloned());
     let model = Model::new(&input, options);
-    let check = CheckOptions {
-        fix_command: format!("netpol audit --namespace {namespace}"),
-        ..CheckOptions::default()
-    };
+    let check = CheckOptions { fix_command: crate::fix_command(Some(namespace)), ..CheckOptions::default() };
     let mut report = rules::check(&model, &NeedsFile::default(), &check);
     report.findings.retain(|finding| {
         let about = finding.objects.iter().any(|object| {
@@ -61,6 +58,7 @@ pub fn diagnose(snapshot: &Snapshot, namespace: &str, cron_job: &str, options: &
             && finding.suppressed.is_none()
             && finding.severity > netpol::findings::Severity::Info
     });
+    crate::write_here(&mut report.findings);
     let blocked = report.active().any(|finding| finding.severity == netpol::findings::Severity::Error);
     let mut unknown: Vec<String> =
         snapshot.gaps.iter().filter(|gap| gap.essential).map(ToString::to_string).collect();

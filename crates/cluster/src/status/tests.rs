@@ -51,7 +51,7 @@ fn a_failed_last_run_is_failing_with_its_reason() {
     let jobs = [job(18, "succeeded"), job(20, "failed"), job(19, "failed")];
     let status = judge(&cron, &jobs, at("2026-11-20T12:00:00Z"));
     assert!(status.failing);
-    assert_eq!(status.remarks, ["the last 2 finished runs failed"]);
+    assert_eq!(status.remarks[0], "the last 2 finished runs failed");
     assert_eq!(status.success_percent, Some(33));
     let reason = status.last_run.unwrap().reason;
     assert_eq!(reason, "BackoffLimitExceeded: Job has reached the specified backoff limit");
