@@ -61,13 +61,28 @@ impl Run {
         match (self.record.outcome, &f.error) {
             (_, Some(error)) => error.clone(),
             (store::Outcome::Complete, None) if f.written == 0 => "nothing was missing".into(),
-            (store::Outcome::Complete, None) => format!("{} written, nothing missing", f.written),
+            (store::Outcome::Complete, None) => format!("{} written, nothing missing", grouped(f.written)),
             (_, None) if f.rejected > 0 => {
-                format!("{} still missing; {} rows were refused", f.missing_after, f.rejected)
+                format!("{} still missing; {} rows were refused", grouped(f.missing_after), grouped(f.rejected))
             }
-            (_, None) => format!("{} still missing: the source has not given them yet", f.missing_after),
+            (_, None) => {
+                format!("{} still missing: the source has not given them yet", grouped(f.missing_after))
+            }
         }
     }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// Request weight that runs have used, by the exchange's budget: USD-M and COIN-M share one.

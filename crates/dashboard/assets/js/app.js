@@ -17,7 +17,9 @@ function theme(next) {
   localStorage.setItem("klines-theme", chosen);
   if (chosen === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = chosen;
-  $("theme").textContent = `theme: ${chosen}`;
+  fill($("theme"), h("span", { "aria-hidden": "true" }, { auto: "◐", light: "○", dark: "●" }[chosen]), h("span", { class: "theme-name" }, ` ${chosen}`));
+  $("theme").setAttribute("aria-label", `Theme: ${chosen}`);
+  $("theme").title = `Theme: ${chosen}`;
   document.dispatchEvent(new Event("theme"));
 }
 $("theme").addEventListener("click", () => {

@@ -58,7 +58,7 @@ class Holes {
     } else {
       for (let x = left + 4; x < left + width; x += 8) for (let y = 4; y < height; y += 8) context.fillRect(x, y, 1.5, 1.5);
     }
-    const words = range.missing ? `${number(range.klines)} missing` : `${number(range.klines)} absent`;
+    const words = `${range.klines === null ? "" : `${number(range.klines)} `}${range.missing ? "missing" : "absent"}`;
     context.font = "600 11px system-ui, sans-serif";
     const wide = context.measureText(words).width;
     if (wide + 10 < width) {
@@ -110,7 +110,9 @@ export function candles(series) {
         let last = from;
         // Empty slots take their room on the axis, so that a hole looks as long as it is.
         for (let at = from; at < to; at += step / 1000) { if (!times.has(at)) times.add(at); last = at; }
-        ranges.push({ from, to: last, klines: hole.klines, missing });
+        // Of a hole that goes on beyond what is shown the length is not known here.
+        const whole = hole.since !== data.since && hole.until !== data.until;
+        ranges.push({ from, to: last, klines: whole ? hole.klines : null, missing });
       }
     }
     const ordered = [...times].sort((a, b) => a - b);
@@ -134,28 +136,25 @@ export function candles(series) {
     box.setAttribute("aria-label", `Candlestick chart, ${words}`);
   }
 
-  async function go(where, keep = false) {
-    const query = { limit: where.around ? 400 : LIMIT, ...where };
-    const data = await get(`series/${path(series)}/klines`, query);
+  async function go({ focus, ...where }, keep = false) {
+    const data = await get(`series/${path(series)}/klines`, { limit: LIMIT, ...where });
     const view = keep ? chart?.timeScale().getVisibleRange() : null;
     if (!chart) make();
     shown = data;
     draw(data);
     if (view) chart.timeScale().setVisibleRange(view);
-    else if (where.around) focusOn(Date.parse(where.around) / 1000);
+    else if (focus) focusOn(seconds(focus.since), seconds(focus.until));
+    else if (where.around) focusOn(Date.parse(where.around) / 1000, Date.parse(where.around) / 1000);
     else chart.timeScale().fitContent();
     tell(data);
   }
 
   /** A few hundred candles are too many to see one missing: come closer. */
-  function focusOn(time) {
-    const scale = chart.timeScale();
-    scale.fitContent();
-    const gap = shown.gaps.find((g) => seconds(g.since) <= time && time <= seconds(g.until));
-    const [from, to] = gap ? [seconds(gap.since), seconds(gap.until)] : [time, time];
-    const margin = Math.max(40 * step / 1000, (to - from) / 3);
+  function focusOn(from, to) {
+    const margin = Math.max((40 * step) / 1000, (to - from) / 4);
     const [first, last] = [seconds(shown.since), seconds(shown.until) - step / 1000];
-    scale.setVisibleRange({ from: Math.max(first, from - margin), to: Math.min(last, to + margin) });
+    chart.timeScale().fitContent();
+    chart.timeScale().setVisibleRange({ from: Math.max(first, from - margin), to: Math.min(last, to + margin) });
   }
 
   const repaint = () => { if (shown) { const view = chart.timeScale().getVisibleRange(); make(); draw(shown); if (view) chart.timeScale().setVisibleRange(view); } };

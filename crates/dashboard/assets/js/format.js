@@ -39,7 +39,16 @@ export function span(ms) {
   return days < 90 ? two(days, hours % 24, "d", "h") : `${number(days)} d`;
 }
 
-export const ago = (text, now = Date.now()) => (text ? `${span(now - Date.parse(text))} ago` : "never");
+/** How long ago, in one unit. */
+export function ago(text, now = Date.now()) {
+  if (!text) return "never";
+  const seconds = (now - Date.parse(text)) / 1000;
+  if (seconds < 5) return "just now";
+  const steps = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const [unit, size] = steps.find(([, size]) => seconds >= size * (size === 1 ? 1 : 1.5)) ?? steps.at(-1);
+  return `${number(Math.round(seconds / size))} ${unit} ago`;
+}
+
 export const name = (s) => `${s.market} ${s.symbol} ${s.interval}`;
 export const path = (s) => `${s.market}/${encodeURIComponent(s.symbol)}/${s.interval}`;
 
@@ -49,6 +58,9 @@ export const marketName = (market) => MARKETS[market] ?? market;
 const STEPS = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 /** Length of an interval in ms; a month counts as 30 days. */
 export const intervalMs = (interval) => (interval.endsWith("M") ? 2592e6 : parseInt(interval, 10) * STEPS[interval.slice(-1)]);
+
+/** How far a series is behind now, as time. */
+export const behind = (s) => (s.behind === 0 ? "up to date" : span(s.behind * intervalMs(s.interval)));
 
 /** What of a cell is stored, missing and absent, in words. */
 export function counts(cell) {

@@ -3,7 +3,7 @@
 import { h, fill, table, scroll } from "./dom.js";
 import { get } from "./api.js";
 import { listen } from "./live.js";
-import { ago, completeness, minute, name, number, path, percent, plural, span } from "./format.js";
+import { ago, behind, completeness, minute, name, number, path, percent, plural, span } from "./format.js";
 import { heatmap, legend } from "./heatmap.js";
 import { fillButton } from "./app.js";
 
@@ -66,8 +66,8 @@ function seriesTable(page, query, sort) {
   const cells = [
     (s) => h("a", { href: `#/series/${path(s)}` }, name(s)),
     (s) => minute(s.first), (s) => minute(s.last), (s) => number(s.rows), completeness, (s) => number(s.missing),
-    (s) => number(s.gaps), (s) => number(s.absent), (s) => number(s.behind),
-    (s) => s.last_run ? h("span", { class: `state ${s.last_run.outcome}`, title: s.last_run.reason }, `${s.last_run.outcome}, ${ago(s.last_run.ended)}`) : "–",
+    (s) => number(s.gaps), (s) => number(s.absent), behind,
+    (s) => s.last_run ? h("span", { class: `state ${s.last_run.outcome}`, title: s.last_run.reason }, h("span", { class: "sr" }, `${s.last_run.outcome}, `), ago(s.last_run.ended)) : "–",
   ];
   const columns = COLUMNS.map(([key, title, kind], i) => ({
     title, class: kind, cell: cells[i], head: i === 0,

@@ -3,7 +3,7 @@
 import { h, fill, table, scroll } from "./dom.js";
 import { get } from "./api.js";
 import { listen } from "./live.js";
-import { ago, completeness, intervalMs, marketName, minute, name, number, path, plural, span } from "./format.js";
+import { behind, completeness, intervalMs, marketName, minute, name, number, path, plural, span } from "./format.js";
 import { legend } from "./heatmap.js";
 import { candles } from "./chart.js";
 import { zoomMap } from "./zoom.js";
@@ -17,7 +17,7 @@ const length = (hole) => span(Date.parse(hole.until) - Date.parse(hole.since));
 function facts(s) {
   const list = [
     ["Complete", completeness(s)], ["Stored", number(s.rows)], ["Missing", s.gaps ? `${number(s.missing)} in ${plural(s.gaps, "gap")}` : "0"],
-    ["Absent", number(s.absent)], ["First", minute(s.first)], ["Last", minute(s.last)], ["Behind", plural(s.behind, "kline")],
+    ["Absent", number(s.absent)], ["First", minute(s.first)], ["Last", minute(s.last)], ["Behind", behind(s)],
     ...(s.listed ? [["Listed", minute(s.listed)]] : []),
   ];
   return h("dl", { class: "facts" }, list.map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value))));
@@ -47,16 +47,25 @@ function ledgerTable(ledger) {
 export function seriesPage(main, series, query) {
   const base = `series/${path(series)}`;
   const chart = candles(series);
-  const reveal = (time) => chart.go({ around: new Date(time).toISOString() }).catch(fail);
+  const step = intervalMs(series.interval);
+  let gaps = { total: 0, ranges: [] };
+  /** Shows a stretch of time; where a gap touches it, as much of the gap as there is room for. */
+  const reveal = (since, until = since + step) => {
+    const gap = gaps.ranges.find((g) => Date.parse(g.since) < until && since < Date.parse(g.until));
+    const middle = gap ? Date.parse(gap.since) : (since + until) / 2;
+    const where = gap && gap.klines <= 1500 ? { since: new Date(Date.parse(gap.since) - 150 * step).toISOString(), limit: gap.klines + 300, focus: gap }
+      : { around: new Date(middle).toISOString(), limit: 400 };
+    return chart.go(where).catch(fail);
+  };
   const map = zoomMap(series, reveal);
-  const [top, work, gapList, absentList, runList, ledgerList] = Array.from({ length: 6 }, () => h("div", {}));
+  const top = h("div", { class: "stack" });
+  const [work, gapList, absentList, runList, ledgerList] = Array.from({ length: 5 }, () => h("div", {}));
   const problem = h("p", { class: "notice bad", role: "alert", hidden: true });
   const fail = (error) => { problem.hidden = false; problem.textContent = `${error.message}${error.hint ? `: ${error.hint}` : ""}`; };
   const fillNow = fillButton("Fill gaps now", () => [series]);
-  let gaps = { total: 0, ranges: [] };
 
   const showHole = (hole) => {
-    reveal(hole.klines > 300 ? hole.since : (Date.parse(hole.since) + Date.parse(hole.until)) / 2);
+    reveal(Date.parse(hole.since));
     chart.element.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
   const jump = (direction) => () => {
@@ -72,7 +81,7 @@ export function seriesPage(main, series, query) {
   const button = (text, label, onclick) => h("button", { type: "button", "aria-label": label, onclick }, text);
   const previousGap = button("‹ gap", "Previous gap", jump(-1));
   const nextGap = button("gap ›", "Next gap", jump(1));
-  const goTo = h("input", { type: "date", "aria-label": "Go to date", onchange: () => { if (goTo.value) reveal(Date.parse(`${goTo.value}T12:00:00Z`)); } });
+  const goTo = h("input", { type: "date", "aria-label": "Go to date", onchange: () => { if (goTo.value) reveal(Date.parse(`${goTo.value}T00:00:00Z`), Date.parse(`${goTo.value}T00:00:00Z`) + 864e5); } });
   const controls = h("div", { class: "controls" },
     button("« first", "First candles", () => chart.go({ since: "2000-01-01" }).catch(fail)), button("‹ earlier", "Earlier candles", () => chart.earlier()?.catch(fail)),
     button("later ›", "Later candles", () => chart.later()?.catch(fail)), button("last »", "Last candles", () => chart.go({}).catch(fail)), previousGap, nextGap, goTo);
@@ -106,7 +115,7 @@ export function seriesPage(main, series, query) {
     h("section", { class: "card", "aria-label": "Candles" }, h("div", { class: "head" }, h("h2", {}, "Candles"), controls), chart.element),
     card("Gaps", gapList), card("Absent at the exchange", absentList), card("Last runs", runList), card("Where klines came from", ledgerList));
 
-  const ready = load(true).then(() => query.get("month") ? map.choose(query.get("month")) : gaps.total > 0 && intervalMs(series.interval) < 864e5 ? reveal(gaps.ranges.at(-1).since) : chart.go({})).catch(fail);
+  const ready = load(true).then(() => query.get("month") ? map.choose(query.get("month")) : gaps.total > 0 && step < 864e5 ? reveal(Date.parse(gaps.ranges.at(-1).since)) : chart.go({})).catch(fail);
   let [newest, busy] = [undefined, false];
   const mine = (w) => name(w) === name(series);
   const stop = listen((state) => {

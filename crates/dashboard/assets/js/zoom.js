@@ -25,7 +25,7 @@ function cell(counted, words, choose, current) {
 }
 
 /**
- * Makes the map of a series. `show(time)` is called with the middle of what was chosen.
+ * Makes the map of a series. `show(since, until)` is called with what was chosen, ms.
  * `choose(month)` opens a month from outside.
  */
 export function zoomMap(series, show) {
@@ -90,24 +90,27 @@ export function zoomMap(series, show) {
     const [since, until] = [Date.UTC(year, m - 1, 1), Date.UTC(year, m, 1)];
     days = step < 28 * DAY ? await ask("day", since, until) : [];
     draw();
-    show(hole(days) ?? middleOf(days) ?? since);
+    hole(days, DAY) || show(since, until);
   }
   async function chooseDay(day) {
     Object.assign(chosen, { day, hour: null });
     const since = Date.parse(`${day}T00:00:00Z`);
     hours = step < DAY ? await ask("hour", since, since + DAY) : [];
     draw();
-    show(hole(hours) ?? since + DAY / 2);
+    hole(hours, DAY / 24) || show(since, since + DAY);
   }
   function chooseHour(hour) {
     chosen.hour = hour;
     draw();
-    show(Date.parse(`${hour}:30:00Z`));
+    show(Date.parse(`${hour}:00:00Z`), Date.parse(`${hour}:00:00Z`) + DAY / 24);
   }
 
-  // What lacks something is what one wants to see.
-  const hole = (cells) => { const found = cells.find((c) => c.missing > 0); return found && Date.parse(found.at); };
-  const middleOf = (cells) => cells.length > 0 ? Date.parse(cells[Math.floor(cells.length / 2)].at) : null;
+  /** What lacks something is what one wants to see. */
+  function hole(cells, length) {
+    const found = cells.find((c) => c.missing > 0);
+    if (found) show(Date.parse(found.at), Date.parse(found.at) + length);
+    return Boolean(found);
+  }
 
   async function load() {
     months = await ask("month");

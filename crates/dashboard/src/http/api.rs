@@ -104,7 +104,7 @@ pub(super) async fn series(State(app): State<App>, Params(query): Params<SeriesQ
     let snapshot = app.snapshots.get().await?;
     let now = wall_clock();
     let mut found: Vec<&Summary> = snapshot.series.iter().filter(|s| query.matches(s)).collect();
-    sort(&mut found, query.sort, now);
+    sort(&mut found, query.sort);
     let page = found.iter().skip(query.offset).take(limit);
     Ok(Json(SeriesPage {
         total: snapshot.series.len(),
@@ -136,13 +136,13 @@ impl SeriesQuery {
     }
 }
 
-fn sort(found: &mut [&Summary], sort: Sort, now: Millis) {
+fn sort(found: &mut [&Summary], sort: Sort) {
     match sort {
         Sort::Name => {}
         Sort::Missing => found.sort_by_key(|s| Reverse(s.missing)),
         Sort::Completeness => found.sort_by(|a, b| share(a).total_cmp(&share(b))),
         Sort::Rows => found.sort_by_key(|s| Reverse(s.extent.map_or(0, |extent| extent.rows))),
-        Sort::Behind => found.sort_by_key(|s| Reverse(s.behind(now))),
+        Sort::Behind => found.sort_by_key(|s| s.extent.map_or(Millis(i64::MIN), |extent| extent.last)),
     }
 }
 
