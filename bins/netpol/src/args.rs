@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use netpol::{Options, Profile};
 
@@ -27,6 +28,18 @@ pub struct Cli {
     pub color: ColorChoice,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Reads the command line. Called `kubectl-netpol`, the program is a plugin of kubectl and names itself as people type it.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut command = Cli::command();
+    let called = args.first().and_then(|first| Path::new(first).file_stem());
+    if called.is_some_and(|name| name == "kubectl-netpol" || name == "kubectl_netpol") {
+        command = command.bin_name("kubectl netpol");
+    }
+    let mut matches = command.clone().try_get_matches_from(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// What to read and how to understand it: shared by all commands.

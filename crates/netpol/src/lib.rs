@@ -9,6 +9,7 @@ mod model;
 pub mod nearmiss;
 pub mod needs;
 pub mod object;
+mod parallel;
 mod profile;
 pub mod reach_render;
 mod read;

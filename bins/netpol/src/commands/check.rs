@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use netpol::findings::Severity;
 use netpol::needs::NeedsFile;
-use netpol::rules::{self, CheckOptions, Report};
+use netpol::rules::{self, CheckOptions, Replaced, Report};
 use netpol::{Input, Model, Options, render};
 
 use crate::args::InputArgs;
@@ -16,6 +16,12 @@ use crate::load::{self, Loaded};
 
 /// Arguments of `netpol check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol check k8s/
+  netpol check k8s/ --assume-default-deny shop
+  kustomize build overlays/prod | netpol check - --context cluster.yaml
+  netpol check k8s/ --format sarif > netpol.sarif
+  netpol check k8s/ --fail-on warning --severity NP404=off")]
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -29,6 +35,19 @@ pub struct CheckArgs {
     /// How to print the findings.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Show where each need was found.
+    #[arg(long)]
+    pub evidence: bool,
+    /// Least severity to show (human output); what is below is counted.
+    #[arg(long, value_enum, default_value_t = Least::Info, value_name = "SEVERITY")]
+    pub show: Least,
+}
+
+/// Which findings there are, and which count.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RuleArgs {
     /// Least severity that makes the exit code 1.
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     pub fail_on: FailOn,
@@ -38,12 +57,28 @@ pub struct CheckArgs {
     /// Configuration with severities and accepted findings [default: netpol.toml, when it is there].
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Show where each need was found.
-    #[arg(long)]
-    pub evidence: bool,
-    /// Least severity to show (human output); what is below is counted.
-    #[arg(long, value_enum, default_value_t = Least::Info, value_name = "SEVERITY")]
-    pub show: Least,
+}
+
+impl RuleArgs {
+    /// What the engine has to know, with what the configuration says.
+    pub fn check_options(
+        &self,
+        checked_files: usize,
+        replaced: Replaced,
+        fix_command: String,
+    ) -> Result<CheckOptions, Failure> {
+        let config = Config::read(self.config.as_deref())?;
+        let mut severities = config.severities;
+        for entry in &self.severity {
+            let Some((rule, severity)) = entry.split_once('=') else {
+                return Err(Failure::new(format!("{entry:?} is no severity of a rule"))
+                    .with_hint("write NP404=warning"));
+            };
+            severities.push(config::severity_of(rule.trim(), severity.trim())?);
+        }
+        let replaced = Some(replaced);
+        Ok(CheckOptions { checked_files, severities, ignores: config.ignores, replaced, fix_command })
+    }
 }
 
 /// Output formats.
@@ -102,24 +137,14 @@ pub fn check(
     fix_command: String,
     io: &mut Io,
 ) -> Result<Exit, Failure> {
-    let config = Config::read(args.config.as_deref())?;
-    let mut severities = config.severities;
-    for entry in &args.severity {
-        let Some((rule, severity)) = entry.split_once('=') else {
-            return Err(
-                Failure::new(format!("{entry:?} is no severity of a rule")).with_hint("write NP404=warning")
-            );
-        };
-        severities.push(config::severity_of(rule.trim(), severity.trim())?);
-    }
     let Loaded { mut input, checked_files, needs } = loaded;
     let needs = needs.map(|source| NeedsFile::read(source, &mut input)).unwrap_or_default();
-    let replaced = Some(rules::overlay(&mut input, checked_files, &options.default_namespace));
+    let replaced = rules::overlay(&mut input, checked_files, &options.default_namespace);
+    let check = args.rules.check_options(checked_files, replaced, fix_command)?;
     let model = Model::new(&input, options);
-    let check = CheckOptions { checked_files, severities, ignores: config.ignores, replaced, fix_command };
     let report = rules::check(&model, &needs, &check);
     print(&input, options, &report, checked_files, args, io)?;
-    Ok(exit(&input, &report, args.fail_on))
+    Ok(exit(&input, &report, args.rules.fail_on))
 }
 
 fn print(
@@ -147,7 +172,8 @@ fn print(
     Ok(io.out.flush()?)
 }
 
-fn exit(input: &Input, report: &Report, fail_on: FailOn) -> Exit {
+/// How a check ends.
+pub fn exit(input: &Input, report: &Report, fail_on: FailOn) -> Exit {
     if input.problems.iter().any(render::is_fatal) || !report.problems.is_empty() {
         return Exit::InputProblems;
     }

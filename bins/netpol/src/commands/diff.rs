@@ -14,6 +14,9 @@ use crate::world::{World, write_json};
 ///
 /// Exit codes: 0 no connection is opened or closed, 1 some is, 2 input or usage wrong.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol diff before/ after/
+  git show HEAD~:k8s/policies.yaml | netpol diff - k8s/policies.yaml --context k8s/workloads/")]
 pub struct Args {
     /// Manifests before the change: a file, a folder, or - for standard input.
     #[arg(value_name = "BEFORE")]

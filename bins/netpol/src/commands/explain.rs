@@ -14,6 +14,10 @@ use crate::world::{World, write_json};
 ///
 /// Exit codes: 0 allowed, 1 denied or unknown, 2 input or usage wrong.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol explain k8s/ --from loader --to api.example.com:443
+  netpol explain k8s/ --from CronJob/shop/loader --to dns
+  netpol explain k8s/ --from web --to 10.0.0.1:53/UDP")]
 pub struct Args {
     /// Manifests: files, folders (searched recursively for .yaml, .yml and .json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]

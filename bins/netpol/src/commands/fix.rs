@@ -15,6 +15,9 @@ use crate::world::{World, write_json};
 ///
 /// Exit codes: 0 nothing is blocked (any more), 1 something is, 2 input or usage wrong.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol fix k8s/
+  netpol fix k8s/ --write k8s/network-policy-loader.yaml")]
 pub struct Args {
     /// Manifests: files, folders (searched recursively for .yaml, .yml and .json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]

@@ -18,6 +18,9 @@ const SHOWN: usize = 24;
 ///
 /// Exit codes: 0 done or up to date, 1 the document is stale, 2 input or usage wrong.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol labels k8s/ --write docs/labels.md
+  netpol labels k8s/ --check docs/labels.md")]
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,

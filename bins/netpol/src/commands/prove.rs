@@ -20,6 +20,9 @@ const HELPER: &str = "packet-helper";
 /// Exit codes: 0 every need gets through and kernel and engine agree, 1 a need is blocked or they disagree, 2 input or
 /// usage wrong, or this machine cannot do it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol prove k8s/ --from loader
+  netpol prove k8s/ --all --format json")]
 pub struct Args {
     /// Manifests: files, folders (searched recursively for .yaml, .yml and .json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]

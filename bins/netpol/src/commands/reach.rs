@@ -12,6 +12,10 @@ use crate::world::{World, write_json};
 ///
 /// Exit codes: 0 done, 2 input or usage wrong.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol reach k8s/
+  netpol reach k8s/ --format html > reach.html
+  netpol reach k8s/ --format dot | dot -Tsvg > reach.svg")]
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,

@@ -8,6 +8,9 @@ use crate::io::Io;
 
 /// Arguments of `netpol rules`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  netpol rules
+  netpol rules NP103")]
 pub struct Args {
     /// Id or name of a rule, such as NP103.
     #[arg(value_name = "ID")]

@@ -83,7 +83,7 @@ fn manifests_come_from_folders_files_and_standard_input() {
     let folder =
         folder(&[("k8s/deep/p.yml", MYSQL), ("k8s/deep/.hidden/q.yaml", "a: ["), ("k8s/notes.txt", "a: [")]);
     let text = out(&netpol(folder.path(), &["check", "k8s"]));
-    assert!(text.contains("1 files, 0 workloads, 1 policies"), "{text}");
+    assert!(text.contains("1 file, 0 workloads, 1 policy"), "{text}");
     let mut child = Command::new(env!("CARGO_BIN_EXE_netpol"))
         .args(["check", "-", "--format", "json"])
         .stdin(Stdio::piped())

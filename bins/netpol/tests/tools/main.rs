@@ -227,3 +227,55 @@ fn prove_says_plainly_what_the_machine_lacks() {
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("this machine cannot send the packets") && err.contains("hint: install"), "{err}");
 }
+
+#[test]
+fn report_is_one_page_with_findings_needs_and_connections() {
+    let folder = folder();
+    let ran = netpol(folder.path(), &["report", "k8s", "--html", "out.html"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.out, "out.html: 1 error, 0 warnings, 2 notes\n");
+    let page = fs::read_to_string(folder.path().join("out.html")).unwrap();
+    for words in [
+        "filler cannot resolve any host name (DNS, 53/UDP and 53/TCP)",
+        "component differs: policy wants loader, pod has filler",
+        "<code>netpol fix k8s --write k8s/network-policy-filler.yaml</code>",
+        "API_URL (env value) at k8s/jobs.yaml:",
+        "✗ denied",
+        "✓ allowed",
+        "Who can reach whom",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let printed = netpol(folder.path(), &["report", "k8s", "--html", "-", "--fail-on", "never"]);
+    assert_eq!((printed.code, printed.out == page), (0, true));
+    let nowhere = netpol(folder.path(), &["report", "k8s", "--html", "no/such/folder.html"]);
+    assert_eq!(nowhere.code, 2);
+    assert!(nowhere.err.contains("cannot write no/such/folder.html"), "{}", nowhere.err);
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_examples() {
+    let folder = folder();
+    assert_eq!(netpol(folder.path(), &["man", "--out", "man1"]).code, 0);
+    let commands = [
+        "check", "completions", "diff", "explain", "fix", "labels", "man", "prove", "reach", "report", "rules",
+    ];
+    for command in commands {
+        let page = fs::read_to_string(folder.path().join(format!("man1/netpol-{command}.1"))).unwrap();
+        assert!(page.contains("Examples:"), "{command}");
+        let help = netpol(folder.path(), &[command, "--help"]);
+        assert!(help.out.contains("Examples:\n  netpol ") || help.out.contains("| netpol"), "{command}");
+    }
+    assert!(!folder.path().join("man1/netpol-packet-helper.1").exists());
+    assert!(netpol(folder.path(), &["man"]).out.contains(".TH netpol"));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = netpol(folder.path(), &["completions", shell]);
+        assert_eq!(ran.code, 0, "{shell}");
+        assert!(ran.out.contains("explain") && ran.out.contains("assume-default-deny"), "{shell}");
+    }
+}

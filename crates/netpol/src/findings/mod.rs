@@ -271,40 +271,26 @@ impl Finding {
         }
         format!("{hash:016x}")
     }
-
-    /// Takes in another finding of the same cause. Its remarks are about the same cause and are not repeated.
-    pub(crate) fn merge(&mut self, other: Self) {
-        for object in other.objects {
-            let known = |known: &ObjectId| {
-                (&known.kind, &known.namespace, &known.name)
-                    == (&object.kind, &object.namespace, &object.name)
-            };
-            if !self.objects.iter().any(known) {
-                self.objects.push(object);
-            }
-        }
-        for need in other.needs {
-            let known = self.needs.iter_mut().find(|known| known.need.label() == need.need.label());
-            match known {
-                Some(known) => known.need.confidence = known.need.confidence.max(need.need.confidence),
-                None => self.needs.push(need),
-            }
-        }
-        self.confidence = self.confidence.max(other.confidence);
-    }
 }
 
+/// More names than this are counted, not written.
+const MOST_NAMES: usize = 50;
+
 /// The names of objects for one line of text: all of them while that is readable, else with the common beginning
-/// written once.
+/// written once, and the last ones counted.
 #[must_use]
 pub fn names(objects: &[ObjectId]) -> String {
-    let names: Vec<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+    let names: Vec<&str> = objects.iter().take(MOST_NAMES).map(|object| object.name.as_str()).collect();
+    let more = match objects.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
     let prefix = common_prefix(&names);
     if names.len() <= 12 || prefix.len() < 6 {
-        return names.join(", ");
+        return names.join(", ") + &more;
     }
     let tails: Vec<&str> = names.iter().map(|name| name.get(prefix.len()..).unwrap_or("")).collect();
-    format!("{prefix}{{{}}}", tails.join(","))
+    format!("{prefix}{{{}}}{more}", tails.join(","))
 }
 
 /// The common beginning, up to a separator.
@@ -335,5 +321,18 @@ mod tests {
         assert_eq!(names(&few), "job-name-0, job-name-1");
         let many: Vec<ObjectId> = (0..13).map(|n| object(format!("job-name-{n}"))).collect();
         assert_eq!(names(&many), "job-name-{0,1,2,3,4,5,6,7,8,9,10,11,12}");
+    }
+
+    #[test]
+    fn very_many_names_are_counted() {
+        let object = |n: usize| ObjectId {
+            kind: "Pod".to_owned(),
+            namespace: "n".to_owned(),
+            name: format!("pod-name-{n}"),
+            span: Span::default(),
+            suppressed: None,
+        };
+        let all: Vec<ObjectId> = (0..700).map(object).collect();
+        assert!(names(&all).ends_with(",48,49} and 650 others"), "{}", names(&all));
     }
 }

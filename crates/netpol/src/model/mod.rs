@@ -27,6 +27,7 @@ pub use decision::*;
 pub use diff::{Diff, EntryChange, Node, NodeId, OutsideChange, PodChange, diff};
 pub use entry::EntryPath;
 pub use exposure::{Exposure, PotentialPeer, SideExposure, Traffic};
+pub(crate) use pod::JOB_NAME_LABELS;
 pub use pod::{NamedPort, PodNamespace, PodShape};
 pub use reach::{Connection, Group, Reach};
 pub use side::Bounds;
@@ -164,6 +165,11 @@ impl<'i> Model<'i> {
     #[must_use]
     pub fn pod(&self, workload: WorkloadId) -> &PodShape {
         &self.pods[workload]
+    }
+
+    /// The workloads of a namespace.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> &[WorkloadId] {
+        self.by_namespace.get(namespace).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the input describes this namespace.

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::object::{Labels, Protocol, Workload};
+use crate::object::{Label, Labels, Protocol, Workload, WorkloadKind};
+use crate::source::Text;
+
+/// The labels that tell to which Job a pod belongs.
+pub(crate) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 
 /// A named container port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +45,19 @@ pub struct PodShape {
     pub host_network: bool,
 }
 
+/// The pods' labels, with those that the Job controller adds.
+fn with_job_name(workload: &Workload) -> Labels {
+    let mut labels = workload.pod.labels.clone();
+    let name = &workload.meta.name;
+    if workload.kind == WorkloadKind::Job && !name.value.is_empty() && !name.value.ends_with('*') {
+        for key in JOB_NAME_LABELS.into_iter().filter(|key| workload.pod.labels.get(key).is_none()) {
+            let key = Text::new(key.to_owned(), name.span);
+            labels.pairs.push(Label { key, value: name.clone(), templated: false });
+        }
+    }
+    labels
+}
+
 impl PodShape {
     /// The pods of a workload.
     #[must_use]
@@ -51,7 +68,7 @@ impl PodShape {
         });
         Self {
             namespace: PodNamespace::Named(workload.meta.namespace_or(default_namespace).to_owned()),
-            labels: workload.pod.labels.clone(),
+            labels: with_job_name(workload),
             named_ports: Some(named.collect()),
             addresses: workload.pod_ips.clone(),
             host_network: workload.pod.host_network,

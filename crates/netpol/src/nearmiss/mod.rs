@@ -279,13 +279,8 @@ pub fn selected<'m>(
 ) -> impl Iterator<Item = WorkloadId> + 'm {
     let default = model.options().default_namespace.as_str();
     let namespace = policy.meta.namespace_or(default);
-    let workloads = model.input().workloads.iter().enumerate();
-    workloads
-        .filter(move |(_, workload)| {
-            workload.meta.namespace_or(default) == namespace
-                && policy.pod_selector.matches(&workload.pod.labels) != Tri::No
-        })
-        .map(|(index, _)| index)
+    let here = model.workloads_in(namespace).iter().copied();
+    here.filter(move |id| policy.pod_selector.matches(&model.input().workloads[*id].pod.labels) != Tri::No)
 }
 
 /// A workload that a selector almost selects.

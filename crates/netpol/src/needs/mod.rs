@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::object::{Protocol, Workload};
+use crate::parallel;
 use crate::read::Input;
 use crate::source::Span;
 use env::Configs;
@@ -226,7 +227,11 @@ pub fn derive(input: &Input, default_namespace: &str, file: &NeedsFile) -> Vec<W
     let configs = Configs::new(input, default_namespace);
     let names = Names::new(input, default_namespace);
     let world = World { configs: &configs, names: &names, default_namespace, file };
-    input.workloads.iter().map(|workload| derive::workload(workload, &world)).collect()
+    let parts = parallel::ranges(input.workloads.len(), 64, |range| {
+        let part = input.workloads.get(range).unwrap_or_default();
+        part.iter().map(|workload| derive::workload(workload, &world)).collect::<Vec<_>>()
+    });
+    parts.into_iter().flatten().collect()
 }
 
 /// What the derivation looks things up in.

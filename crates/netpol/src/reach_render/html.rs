@@ -30,21 +30,24 @@ pub fn html(report: &ReachReport) -> String {
     );
     write_head(&mut text, report);
     text.push_str("<main>\n");
+    text.push_str("<section id=\"matrix\" aria-labelledby=\"tab-matrix\"><h2>Matrix</h2>\n");
     write_matrix(&mut text, report);
+    text.push_str("</section>\n");
     let _ = write!(
         text,
         "<section id=\"graph\" aria-labelledby=\"tab-graph\"><h2>Graph</h2>\n<div class=\"scroll\">{}</div></section>\n",
         draw(report, "")
     );
+    text.push_str("<section id=\"list\" aria-labelledby=\"tab-list\"><h2>List</h2>\n");
     write_list(&mut text, report);
-    text.push_str("</main>\n<aside id=\"details\" aria-live=\"polite\" hidden></aside>\n");
+    text.push_str("</section>\n</main>\n<aside id=\"details\" aria-live=\"polite\" hidden></aside>\n");
     let _ = writeln!(text, "<script type=\"application/json\" id=\"data\">{}</script>", json(report));
     let _ = write!(text, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js"));
     text
 }
 
 /// Text that is safe in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -118,16 +121,16 @@ fn write_head(text: &mut String, report: &ReachReport) {
     text.push_str("</ul>\n</header>\n");
 }
 
-fn plural(count: usize, word: &str) -> String {
+pub(crate) fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
-fn write_matrix(text: &mut String, report: &ReachReport) {
+pub(crate) fn write_matrix(text: &mut String, report: &ReachReport) {
     let rows = senders(report);
     let receives = |node: &usize| report.connections.iter().any(|connection| connection.to == *node);
     let columns: Vec<usize> = (0..report.nodes.len()).filter(receives).collect();
     text.push_str(
-        "<section id=\"matrix\" aria-labelledby=\"tab-matrix\"><h2>Matrix</h2>\n<div class=\"scroll\"><table \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Matrix of senders and receivers\"><table \
          class=\"matrix\"><thead><tr><th class=\"corner\" scope=\"col\"><span>from ↓</span><span>to →</span></th>",
     );
     for node in &columns {
@@ -160,7 +163,7 @@ fn write_matrix(text: &mut String, report: &ReachReport) {
         }
         text.push_str("</tr>\n");
     }
-    text.push_str("</tbody></table></div></section>\n");
+    text.push_str("</tbody></table></div>\n");
 }
 
 /// What fits a cell: a few port numbers and how many more.
@@ -199,8 +202,8 @@ fn name_html(report: &ReachReport, index: usize) -> String {
     }
 }
 
-fn write_list(text: &mut String, report: &ReachReport) {
-    text.push_str("<section id=\"list\" aria-labelledby=\"tab-list\"><h2>List</h2>\n<ul class=\"list\">\n");
+pub(crate) fn write_list(text: &mut String, report: &ReachReport) {
+    text.push_str("<ul class=\"list\">\n");
     for (index, connection) in report.connections.iter().enumerate() {
         let to = if connection.from == connection.to {
             "<em>each other</em>".to_owned()
@@ -223,5 +226,5 @@ fn write_list(text: &mut String, report: &ReachReport) {
     if report.connections.is_empty() {
         text.push_str("<li class=\"empty\">Nothing is allowed.</li>\n");
     }
-    text.push_str("</ul></section>\n");
+    text.push_str("</ul>\n");
 }

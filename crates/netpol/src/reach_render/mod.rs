@@ -12,10 +12,12 @@ mod table;
 
 pub use dot::dot;
 pub use html::html;
+pub(crate) use svg::draw;
 pub use svg::svg;
 pub use table::table;
 
 pub(crate) use connections::with_names as potential_ports;
+pub(crate) use html::{escape, plural, write_list, write_matrix};
 pub(crate) use nodes::{address_name, any_pod_name, group_name, potential_name, selector_text};
 
 use std::fmt;

@@ -24,7 +24,7 @@ pub fn svg(report: &ReachReport) -> String {
 }
 
 /// The drawing, with whatever belongs inside its root element first.
-pub(super) fn draw(report: &ReachReport, inside: &str) -> String {
+pub(crate) fn draw(report: &ReachReport, inside: &str) -> String {
     let left = senders(report);
     let right = receivers(report, &left);
     let rows = left.len().max(right.len()).max(1);

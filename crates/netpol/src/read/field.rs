@@ -1,5 +1,6 @@
 //! Reading single fields, with a report instead of an error where the type is wrong.
 
+use super::meta::is_substitution;
 use crate::object::{Cidr, PortRef, Protocol};
 use crate::source::{Problem, ProblemKind, Span, Spanned, Text};
 use crate::yaml::scalar::parse_int;
@@ -30,7 +31,7 @@ impl<'p> Reader<'p> {
     }
 
     fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {
-        if !node.is_templated() {
+        if !node.is_templated() && !node.as_str().is_some_and(is_substitution) {
             let message = format!("{what} must be {wanted}, here it is {}", node.shape());
             self.report(ProblemKind::WrongType, node.span, message);
         }

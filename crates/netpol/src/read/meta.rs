@@ -29,10 +29,6 @@ impl Reader<'_> {
             Some(namespace) => format!("{kind} {namespace}/{name}"),
             None => format!("{kind} {name}"),
         };
-        if name.value.is_empty() {
-            let message = format!("this {kind} has no metadata.name");
-            self.report(ProblemKind::Invalid, parent, message);
-        }
         let api_version = node.get("apiVersion").and_then(|value| self.text(value, "apiVersion"));
         Meta {
             api_version: api_version.unwrap_or_else(|| Text::new(String::new(), node.span)),
@@ -45,6 +41,17 @@ impl Reader<'_> {
             kind,
             name,
             namespace,
+        }
+    }
+
+    /// Reports an object without a name.
+    pub(super) fn named(&mut self, node: &Node<'_>) {
+        let metadata = node.get("metadata");
+        let known = |key: &str| metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str);
+        if known("name").or(known("generateName")).is_none_or(str::is_empty) {
+            let kind = node.get("kind").and_then(Node::as_str).unwrap_or("object");
+            let message = format!("this {kind} has no metadata.name");
+            self.report(ProblemKind::Invalid, metadata.map_or(node.span, |metadata| metadata.span), message);
         }
     }
 
@@ -89,7 +96,8 @@ impl Reader<'_> {
                     templated: false,
                 });
             } else if let Some(value) = self.text(&entry.value, &format!("{what}.{}", entry.key)) {
-                pairs.push(Label { key, value, templated: entry.value.is_templated() });
+                let templated = entry.value.is_templated() || is_substitution(&value);
+                pairs.push(Label { key, value, templated });
             }
         }
         Labels { pairs, span, incomplete }
@@ -212,6 +220,11 @@ pub(super) fn holds_template(node: &Node<'_>) -> bool {
             entries.iter().any(|entry| entry.key.contains("{{") || holds_template(&entry.value))
         }
     }
+}
+
+/// Whether a value is put in later by `envsubst`, Flux and the like: `${NAME}`.
+pub(super) fn is_substitution(text: &str) -> bool {
+    text.split_once("${").is_some_and(|(_, rest)| rest.contains('}'))
 }
 
 fn is_name(text: &str, most: usize) -> bool {

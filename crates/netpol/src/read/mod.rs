@@ -11,9 +11,14 @@ use crate::object::{
     AdminPolicy, Autoscaler, ConfigMap, DisruptionBudget, Ingress, Namespace, NetworkPolicy, OtherObject,
     Secret, Service, ServiceMonitor, Workload, WorkloadKind,
 };
+use crate::parallel;
 use crate::source::{FileId, Limits, Problem, ProblemKind, SourceFile, Span};
 use crate::yaml::{self, Node, Value};
 use field::Reader;
+use meta::holds_template;
+
+/// Starting a thread costs as much as reading a few files.
+const FILES_PER_THREAD: usize = 32;
 
 /// Everything that was read: the objects by kind in input order, and what could not be read.
 #[derive(Clone, Debug, Default)]
@@ -78,13 +83,37 @@ impl Input {
     /// Reads all files within the given limits.
     #[must_use]
     pub fn parse_with(files: impl IntoIterator<Item = SourceFile>, limits: &Limits) -> Self {
-        let mut input = Self::default();
-        for file in files {
-            let id = FileId(u32::try_from(input.files.len()).unwrap_or(u32::MAX));
-            input.read_file(&file, id, limits);
-            input.files.push(file);
-        }
+        let files: Vec<SourceFile> = files.into_iter().collect();
+        let parts = parallel::ranges(files.len(), FILES_PER_THREAD, |range| {
+            let mut part = Self::default();
+            for (index, file) in files.iter().enumerate().skip(range.start).take(range.len()) {
+                part.read_file(file, FileId(u32::try_from(index).unwrap_or(u32::MAX)), limits);
+            }
+            part
+        });
+        let mut parts = parts.into_iter();
+        let mut input = parts.next().unwrap_or_default();
+        parts.for_each(|part| input.append(part));
+        input.files = files;
         input
+    }
+
+    /// Adds what was read from later files.
+    fn append(&mut self, mut other: Self) {
+        self.workloads.append(&mut other.workloads);
+        self.services.append(&mut other.services);
+        self.ingresses.append(&mut other.ingresses);
+        self.namespaces.append(&mut other.namespaces);
+        self.config_maps.append(&mut other.config_maps);
+        self.secrets.append(&mut other.secrets);
+        self.autoscalers.append(&mut other.autoscalers);
+        self.disruption_budgets.append(&mut other.disruption_budgets);
+        self.service_monitors.append(&mut other.service_monitors);
+        self.policies.append(&mut other.policies);
+        self.admin_policies.append(&mut other.admin_policies);
+        self.others.append(&mut other.others);
+        self.problems.append(&mut other.problems);
+        self.documents += other.documents;
     }
 
     /// Where a span is.
@@ -139,6 +168,10 @@ impl Input {
         }
         let mut reader = Reader::new(problems);
         let meta = reader.meta(node, kind);
+        if workload_kind(kind).is_some() && is_patch(node) {
+            self.others.push(OtherObject { meta });
+            return;
+        }
         self.dispatch(node, meta, &mut reader);
     }
 
@@ -147,6 +180,7 @@ impl Input {
         let kind = meta.kind.value.clone();
         if let Some(kind) = workload_kind(&kind) {
             self.workloads.push(reader.workload(node, meta, kind));
+            reader.named(node);
             return;
         }
         match (kind.as_str(), group.as_str()) {
@@ -171,9 +205,27 @@ impl Input {
             ("ServiceMonitor", "monitoring.coreos.com") => {
                 self.service_monitors.push(reader.service_monitor(node, meta));
             }
-            _ => self.others.push(OtherObject { meta }),
+            _ => {
+                self.others.push(OtherObject { meta });
+                return;
+            }
         }
+        // Objects of other kinds (a Kustomization, a CustomResourceDefinition's example) may do without a name.
+        reader.named(node);
     }
+}
+
+/// Whether this is what a kustomization lays over a workload, and no workload itself: it has neither a selector nor labels for
+/// its pods nor an image, without which the API server takes none.
+fn is_patch(node: &Node<'_>) -> bool {
+    let Some(spec) = node.get("spec") else { return false };
+    let Some(template) = spec.get("template") else { return false };
+    let containers = template.at(&["spec", "containers"]).map(|list| &list.value);
+    let Some(Value::Seq(containers)) = containers else { return false };
+    spec.get("selector").is_none()
+        && template.get("metadata").is_none()
+        && containers.iter().all(|container| container.get("image").is_none())
+        && !holds_template(node)
 }
 
 fn workload_kind(kind: &str) -> Option<WorkloadKind> {

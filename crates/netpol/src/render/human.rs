@@ -115,7 +115,7 @@ fn evidence(out: &mut String, context: &Context<'_>, need: &Need, paint: &Paint)
 }
 
 /// The other objects of a finding.
-fn same_for(finding: &Finding) -> Option<String> {
+pub(super) fn same_for(finding: &Finding) -> Option<String> {
     let others = finding.objects.get(1..).filter(|others| !others.is_empty())?;
     let first = others.first()?;
     let same_kind = others.iter().all(|object| object.kind == first.kind);
@@ -150,7 +150,7 @@ fn footer(out: &mut String, context: &Context<'_>, paint: &Paint) {
     let report = context.report;
     let count = |severity: Severity, one: &str, many: &str| {
         let number = report.count(severity);
-        let text = format!("{number} {}", if number == 1 { one } else { many });
+        let text = counted(number, one, many);
         if number == 0 { text } else { paint.severity(severity, &text) }
     };
     let mut counts = vec![
@@ -164,21 +164,35 @@ fn footer(out: &mut String, context: &Context<'_>, paint: &Paint) {
     }
     let problems = context.problems().count();
     if problems > 0 {
-        counts.push(paint.severity(Severity::Error, &format!("{problems} input problems")));
+        counts.push(paint.severity(Severity::Error, &counted(problems, "input problem", "input problems")));
     }
     let input = context.input;
+    let (workloads, policies) = (input.workloads.len(), input.policies.len() + input.admin_policies.len());
     let _ = writeln!(
         out,
-        "{}: {} files, {} workloads, {} policies",
+        "{}: {}, {}, {}",
         counts.join(", "),
-        context.checked_files.min(input.files.len()),
-        input.workloads.len(),
-        input.policies.len() + input.admin_policies.len(),
+        counted(context.checked_files.min(input.files.len()), "file", "files"),
+        counted(workloads, "workload", "workloads"),
+        counted(policies, "policy", "policies"),
     );
+    if workloads + policies + problems == 0 {
+        let templates = input.files.iter().any(|file| file.text().contains("{{"));
+        let next = if templates {
+            "render the templates first, as in: helm template . | netpol check -"
+        } else {
+            "name the files or folders that hold the manifests"
+        };
+        let _ = writeln!(out, "nothing to check: no workload and no network policy was found; {next}");
+    }
     let _ = writeln!(out, "profile: {}", context.profile());
     if !context.options.assume_default_deny.is_empty() {
         let _ = writeln!(out, "assumed: default-deny in {}", context.options.assume_default_deny.join(", "));
     }
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn shortened(text: &str) -> String {

@@ -6,12 +6,14 @@ mod github;
 mod human;
 mod json;
 mod junit;
+mod page;
 mod sarif;
 
 pub use github::github;
 pub use human::human;
 pub use json::json;
 pub use junit::junit;
+pub use page::page;
 pub use sarif::sarif;
 
 use crate::findings::{Finding, Severity};

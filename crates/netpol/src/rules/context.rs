@@ -2,18 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
-use crate::findings::{Finding, Ignore, ObjectId, Severity, Suppression, suppress_decisions};
+use crate::findings::{Finding, Ignore, NeedRef, ObjectId, Severity, Suppression, suppress_decisions};
 use crate::model::{Model, NAMESPACE_NAME_LABEL, Peer, PolicyRef, Target as DnsTarget, Verdict, WorkloadId};
+use crate::nearmiss::{self, NearPolicy};
 use crate::needs::env::Configs;
 use crate::needs::names::Names;
-use crate::needs::{Judged, NeedsFile, Target, WorkloadNeeds, derive};
+use crate::needs::{Confidence, Judged, NeedsFile, Target, WorkloadNeeds, derive};
 use crate::object::{
     Direction, Label, LabelSelector, Labels, Meta, NetworkPolicy, PolicyRule, Protocol, Tri, Workload,
 };
+use crate::parallel;
 use crate::read::Input;
 use crate::source::{Problem, ProblemKind, Span, Text};
 
+use super::overlay::Replaced;
+use super::report::Report;
 use super::{ALL, Rule};
 
 /// How to check.
@@ -25,7 +30,7 @@ pub struct CheckOptions {
     pub severities: Vec<(String, Option<Severity>)>,
     /// Findings that are accepted.
     pub ignores: Vec<Ignore>,
-    /// Objects of the context that the checked files replace (see [`overlay`]), for the comparison with a live cluster.
+    /// Objects of the context that the checked files replace (see [`super::overlay`]), for the comparison with a live cluster.
     pub replaced: Option<Replaced>,
     /// The command that proposes fixes for the same input, for hints.
     pub fix_command: String,
@@ -40,92 +45,6 @@ impl Default for CheckOptions {
             replaced: None,
             fix_command: "netpol fix".to_owned(),
         }
-    }
-}
-
-/// Objects of the context that the checked files define as well.
-#[derive(Clone, Debug, Default)]
-pub struct Replaced {
-    /// NetworkPolicies.
-    pub policies: Vec<NetworkPolicy>,
-    /// Workloads.
-    pub workloads: Vec<Workload>,
-}
-
-/// Lays the checked files over their context: an object that both define is taken from the checked files alone, as applying
-/// them would do. Returns what was taken out; call it before the model is made.
-pub fn overlay(input: &mut Input, checked_files: usize, default_namespace: &str) -> Replaced {
-    type Key = (String, String, String);
-    let key = |meta: &Meta| -> Key {
-        let object = ObjectId::new(meta, default_namespace);
-        (object.kind, object.namespace, object.name)
-    };
-    let is_checked = |meta: &Meta| (meta.span.file.0 as usize) < checked_files;
-    let mut ours: HashSet<Key> = HashSet::new();
-    macro_rules! each_list {
-        ($action:ident) => {
-            $action!(workloads);
-            $action!(policies);
-            $action!(admin_policies);
-            $action!(services);
-            $action!(ingresses);
-            $action!(namespaces);
-            $action!(config_maps);
-            $action!(secrets);
-            $action!(autoscalers);
-            $action!(disruption_budgets);
-        };
-    }
-    macro_rules! collect {
-        ($list:ident) => {
-            ours.extend(input.$list.iter().map(|one| &one.meta).filter(|meta| is_checked(meta)).map(key));
-        };
-    }
-    each_list!(collect);
-    let gone = |meta: &Meta| !is_checked(meta) && ours.contains(&key(meta));
-    let replaced = Replaced {
-        policies: input.policies.iter().filter(|policy| gone(&policy.meta)).cloned().collect(),
-        workloads: input.workloads.iter().filter(|workload| gone(&workload.meta)).cloned().collect(),
-    };
-    macro_rules! remove {
-        ($list:ident) => {
-            input.$list.retain(|one| !gone(&one.meta));
-        };
-    }
-    each_list!(remove);
-    replaced
-}
-
-/// The outcome of a check.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// The findings, worst first, then by rule and place; suppressed ones included.
-    pub findings: Vec<Finding>,
-    /// Annotations and needs that could not be understood.
-    pub problems: Vec<Problem>,
-}
-
-impl Report {
-    /// Number of findings of a severity that count.
-    #[must_use]
-    pub fn count(&self, severity: Severity) -> usize {
-        self.active().filter(|finding| finding.severity == severity).count()
-    }
-
-    /// The findings that are not suppressed.
-    pub fn active(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.suppressed.is_none())
-    }
-
-    /// The findings that are suppressed.
-    pub fn suppressed(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.suppressed.is_some())
-    }
-
-    /// The worst severity that counts.
-    #[must_use]
-    pub fn worst(&self) -> Option<Severity> {
-        self.active().map(|finding| finding.severity).max()
     }
 }
 
@@ -148,6 +67,7 @@ pub fn check(model: &Model<'_>, needs: &NeedsFile, options: &CheckOptions) -> Re
             decisions: &decisions,
             found: Vec::new(),
             groups: HashMap::new(),
+            known: HashMap::new(),
         };
         (rule.check)(&check, &mut sink);
         report.findings.append(&mut sink.found);
@@ -182,8 +102,22 @@ pub(crate) struct Check<'a> {
     pub(crate) configs: Configs<'a>,
     /// Verdicts on the resolver, by workload and protocol: several rules ask.
     dns: RefCell<HashMap<(WorkloadId, Protocol), Verdict>>,
+    /// Policies that almost select a workload: several rules ask.
+    near: RefCell<HashMap<WorkloadId, Rc<[NearPolicy]>>>,
     /// Workloads whose missing policy a finding has explained already.
     pub(crate) explained: RefCell<BTreeSet<WorkloadId>>,
+}
+
+/// The verdicts on all needs.
+fn judge_all(model: &Model<'_>, needs: &[WorkloadNeeds]) -> Vec<Vec<Judged>> {
+    let judge = |(index, of): (usize, &WorkloadNeeds)| -> Vec<Judged> {
+        of.needs.iter().map(|need| need.judge(model, index)).collect()
+    };
+    let parts = parallel::ranges(needs.len(), 64, |range| {
+        let part = needs.iter().enumerate().skip(range.start).take(range.len());
+        part.map(judge).collect::<Vec<_>>()
+    });
+    parts.into_iter().flatten().collect()
 }
 
 impl<'a> Check<'a> {
@@ -191,10 +125,7 @@ impl<'a> Check<'a> {
         let input = model.input();
         let default = model.options().default_namespace.as_str();
         let needs = derive(input, default, file);
-        let judge = |(index, of): (usize, &WorkloadNeeds)| {
-            of.needs.iter().map(|need| need.judge(model, index)).collect()
-        };
-        let judged = needs.iter().enumerate().map(judge).collect();
+        let judged = judge_all(model, &needs);
         let mut selecting = Vec::with_capacity(input.workloads.len());
         let mut selected = vec![Vec::new(); input.policies.len()];
         for index in 0..input.workloads.len() {
@@ -234,6 +165,7 @@ impl<'a> Check<'a> {
             names: Names::new(input, default),
             configs: Configs::new(input, default),
             dns: RefCell::new(HashMap::new()),
+            near: RefCell::new(HashMap::new()),
             explained: RefCell::new(BTreeSet::new()),
         }
     }
@@ -288,6 +220,14 @@ impl<'a> Check<'a> {
         };
         self.dns.borrow_mut().insert((workload, protocol), verdict);
         verdict
+    }
+
+    /// Policies that almost select a workload, the closest first.
+    pub(crate) fn near_policies(&self, workload: WorkloadId) -> Rc<[NearPolicy]> {
+        let mut known = self.near.borrow_mut();
+        let near =
+            known.entry(workload).or_insert_with(|| nearmiss::policies_for(self.model, workload).into());
+        Rc::clone(near)
     }
 
     /// Workloads under check.
@@ -440,6 +380,9 @@ pub(crate) struct Sink<'s> {
     decisions: &'s Decisions<'s>,
     found: Vec<Finding>,
     groups: HashMap<(String, bool), usize>,
+    /// By finding and name: the objects and needs that it has, so that a thousand objects of one cause do not cost a million
+    /// comparisons.
+    known: HashMap<(usize, String), usize>,
 }
 
 impl Sink<'_> {
@@ -469,14 +412,41 @@ impl Sink<'_> {
         finding.rule = self.rule.id;
         finding.severity = self.severity.unwrap_or(severity);
         let key = (std::mem::take(&mut finding.group), finding.suppressed.is_some());
-        match self.groups.get(&key).and_then(|index| self.found.get_mut(*index)) {
-            Some(known) => known.merge(finding),
-            None => {
-                finding.group.clone_from(&key.0);
-                self.groups.insert(key, self.found.len());
-                self.found.push(finding);
+        let next = self.found.len();
+        let index = *self.groups.entry(key.clone()).or_insert(next);
+        if index == next {
+            finding.group = key.0;
+            let objects = std::mem::take(&mut finding.objects);
+            let needs = std::mem::take(&mut finding.needs);
+            self.found.push(finding);
+            self.merge(index, objects, needs, None);
+        } else {
+            self.merge(index, finding.objects, finding.needs, finding.confidence);
+        }
+    }
+
+    /// Takes another occurrence into a finding of the same cause. Its remarks are about the same cause and are not repeated.
+    fn merge(
+        &mut self,
+        index: usize,
+        objects: Vec<ObjectId>,
+        needs: Vec<NeedRef>,
+        confidence: Option<Confidence>,
+    ) {
+        let Some(finding) = self.found.get_mut(index) else { return };
+        for object in objects {
+            if self.known.insert((index, object.to_string()), 0).is_none() {
+                finding.objects.push(object);
             }
         }
+        for need in needs {
+            let at = *self.known.entry((index, need.need.label())).or_insert(finding.needs.len());
+            match finding.needs.get_mut(at) {
+                Some(known) => known.need.confidence = known.need.confidence.max(need.need.confidence),
+                None => finding.needs.push(need),
+            }
+        }
+        finding.confidence = finding.confidence.max(confidence);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The rules: one per file, each with its documentation.
 
 mod context;
+mod overlay;
+mod report;
 mod shared;
 
 mod ports;
@@ -56,7 +58,9 @@ mod np701;
 mod np702;
 mod np801;
 
-pub use context::{CheckOptions, Replaced, Report, check, overlay};
+pub use context::{CheckOptions, check};
+pub use overlay::{Replaced, overlay};
+pub use report::Report;
 
 use crate::findings::Severity;
 use context::{Check, Sink};

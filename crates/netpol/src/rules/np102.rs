@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Finding, Severity};
 use crate::model::{Verdict, WorkloadId};
+use crate::nearmiss::NearPolicy;
 use crate::needs::Need;
 use crate::object::Direction;
 
@@ -53,7 +54,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         let strong = needs.iter().any(|need| need.confidence.is_strong());
         let sure = strong && near.as_ref().is_some_and(|near| near.namespaces.is_none() && near.selects > 0);
         let severity = if sure { Severity::Error } else { Severity::Warning };
-        sink.emit_as(severity, finding(check, id, &needs, siblings));
+        sink.emit_as(severity, finding(check, id, &needs, siblings, near.as_ref()));
         check.explained.borrow_mut().insert(id);
     }
 }
@@ -70,11 +71,15 @@ fn siblings<'c>(check: &Check<'c>) -> BTreeMap<&'c str, usize> {
     selected.into_iter().map(|(namespace, workloads)| (namespace, workloads.len())).collect()
 }
 
-fn finding(check: &Check<'_>, id: WorkloadId, needs: &[&Need], siblings: usize) -> Finding {
+fn finding(
+    check: &Check<'_>,
+    id: WorkloadId,
+    needs: &[&Need],
+    siblings: usize,
+    near: Option<&NearPolicy>,
+) -> Finding {
     let workload = &check.input.workloads[id];
     let namespace = check.namespace(&workload.meta);
-    let near = shared::near(check, id, Direction::Egress);
-    let near = near.as_ref();
     let dns = shared::dns_words(needs);
     let consequence = match (&dns, needs.first()) {
         (Some(dns), _) => format!("cannot resolve any host name ({dns})"),
@@ -92,10 +97,10 @@ fn finding(check: &Check<'_>, id: WorkloadId, needs: &[&Need], siblings: usize) 
     finding.needs =
         needs.iter().map(|need| shared::need_ref(need, Verdict::Allowed, in_headline(need))).collect();
     finding.also = vec!["NP103"];
-    let plural = if siblings == 1 { "other workload" } else { "other workloads" };
+    let (plural, have) = if siblings == 1 { ("other workload", "has") } else { ("other workloads", "have") };
     let cause = format!(
         "no policy in the input selects this pod for egress, while {siblings} {plural} of namespace {namespace} \
-         have one; the default-deny may be outside the input (--context, --assume-default-deny {namespace})"
+         {have} one; the default-deny may be outside the input (--context, --assume-default-deny {namespace})"
     );
     finding = finding.note(cause).cause("not-selected", "no policy selects the pod for egress", None);
     finding = shared::with_near(finding, check, near);

@@ -1,7 +1,7 @@
 //! NP103: a policy almost selects a workload.
 
 use crate::findings::{Finding, Severity};
-use crate::nearmiss::{self, DifferenceKind, NearPolicy, similar::Likeness};
+use crate::nearmiss::{DifferenceKind, NearPolicy, similar::Likeness};
 use crate::object::Direction;
 
 use super::Rule;
@@ -35,7 +35,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if check.explained.borrow().contains(&id) || workload.pod.labels.incomplete {
             continue;
         }
-        let near = nearmiss::policies_for(check.model, id);
+        let near = check.near_policies(id);
         let Some(near) =
             near.iter().find(|near| near.selects > 0 && is_slip(near) && !has_own(check, id, near))
         else {

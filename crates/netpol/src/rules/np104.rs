@@ -3,8 +3,8 @@
 use crate::findings::{Finding, Severity};
 use crate::nearmiss;
 
-use super::Rule;
 use super::context::{Check, Sink};
+use super::{Rule, shared};
 
 pub(super) static RULE: Rule = Rule {
     id: "NP104",
@@ -49,6 +49,10 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         )
         .at(span)
         .cause("selects-nothing", "no pod has the labels of spec.podSelector", Some(span));
+        let finding = match shared::job_name_note(check, selector, &[namespace]) {
+            Some(note) => finding.note(note),
+            None => finding,
+        };
         match near {
             Some(near) => {
                 let workload = &check.input.workloads[near.workload];

@@ -4,8 +4,8 @@ use crate::findings::{Finding, Severity};
 use crate::nearmiss;
 use crate::object::{LabelSelector, NetworkPolicy, PolicyPeer, Requirement, Tri};
 
-use super::Rule;
 use super::context::{Check, Sink};
+use super::{Rule, shared};
 
 pub(super) static RULE: Rule = Rule {
     id: "NP106",
@@ -78,6 +78,9 @@ fn peer_finding(check: &Check<'_>, policy: &NetworkPolicy, peer: &PolicyPeer) ->
     let message =
         format!("policy {} names pods {} that do not exist in {place}", policy.meta.name, wanted.join(","));
     let mut finding = Finding::new(check.object(&policy.meta), message).at(span);
+    if let Some(note) = shared::job_name_note(check, pods, &namespaces) {
+        finding = finding.note(note);
+    }
     let only = peer.namespace_selector.is_none().then_some(own);
     finding = match nearmiss::workload_for(check.model, pods, only) {
         Some(near) => {

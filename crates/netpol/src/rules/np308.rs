@@ -65,7 +65,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
                         "allow ingress on {number} to the pods of {} from namespace {controller}",
                         workload.meta.name
                     ))
-                    .group(format!("{namespace} {} {id} {number}", ingress.meta.name));
+                    .group(format!("{namespace} {id} {number}"));
                 sink.emit(shared::with_isolation(finding, check, id, Direction::Ingress));
             }
         }

@@ -1,10 +1,12 @@
 //! What several rules say in the same words.
 
 use crate::findings::{Finding, NeedRef, ObjectId};
-use crate::model::{Miss, Note, PolicyRef, Reason, RuleOutcome, SideDecision, Unmet, Verdict, WorkloadId};
-use crate::nearmiss::{self, NearPolicy, similar};
+use crate::model::{
+    JOB_NAME_LABELS, Miss, Note, PolicyRef, Reason, RuleOutcome, SideDecision, Unmet, Verdict, WorkloadId,
+};
+use crate::nearmiss::{NearPolicy, similar};
 use crate::needs::{Need, Target};
-use crate::object::{Direction, Label, Labels, Operator, Protocol, Tri};
+use crate::object::{Direction, Label, LabelSelector, Labels, Operator, Protocol, Tri, WorkloadKind};
 use crate::source::Span;
 
 use super::context::Check;
@@ -120,11 +122,12 @@ fn telling(labels: &Labels) -> Option<&Label> {
 
 /// The policy that was probably meant for a workload: it allows something in this direction, and almost selects it.
 pub(crate) fn near(check: &Check<'_>, workload: WorkloadId, direction: Direction) -> Option<NearPolicy> {
-    let all = nearmiss::policies_for(check.model, workload);
-    all.into_iter().find(|near| {
+    let all = check.near_policies(workload);
+    let near = all.iter().find(|near| {
         let policy = &check.input.policies[near.policy];
         policy.applies_to(direction) && !policy.rules(direction).is_empty()
-    })
+    });
+    near.cloned()
 }
 
 /// Adds the near miss to a finding.
@@ -316,6 +319,25 @@ fn policy_word(labels: &Labels, name: &str, near: Option<&NearPolicy>) -> String
     }
     let value = telling(labels).map(|pair| pair.value.value.as_str()).filter(|value| !value.contains('{'));
     value.unwrap_or(name).to_owned()
+}
+
+/// The remark on a selector that wants the pods of a CronJob by the name of the CronJob.
+pub(crate) fn job_name_note(
+    check: &Check<'_>,
+    selector: &LabelSelector,
+    namespaces: &[&str],
+) -> Option<String> {
+    let wanted = selector.requirements().find(|one| JOB_NAME_LABELS.contains(&one.key()))?;
+    let cron_job = check.input.workloads.iter().find(|workload| {
+        workload.kind == WorkloadKind::CronJob
+            && namespaces.contains(&check.namespace(&workload.meta))
+            && wanted.values().any(|value| value == workload.meta.name.value)
+    })?;
+    let (key, name) = (wanted.key(), &cron_job.meta.name);
+    Some(format!(
+        "pods of CronJob {name} carry {key}: {name}-NUMBER, another one in every run: select them by a label of the pod \
+         template"
+    ))
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -29,9 +29,8 @@ pub(crate) fn parse(
     }
     if file.text().len() > limits.file_bytes {
         let message = format!(
-            "the file has {} bytes, more than the limit of {}; it was not read",
-            file.text().len(),
-            limits.file_bytes
+            "the file is larger than {} MiB, the most that is read; it was not read: split it, or leave it out",
+            limits.file_bytes >> 20
         );
         report(problems, ProblemKind::Limit, start, message);
         return;
@@ -404,9 +403,35 @@ impl<'s, 'l> Builder<'s, 'l> {
         let line_start = head.rfind('\n').map_or(0, |index| index + 1);
         let tail = self.source.original.get(line_start..).unwrap_or("");
         let indent: &str = tail.split(|c: char| c != ' ' && c != '\t').next().unwrap_or("");
-        let hint =
-            if indent.contains('\t') { " (the line is indented with a tab: YAML wants spaces)" } else { "" };
-        (span, format!("{}{hint}", error.info()))
+        let info = error.info();
+        if info.contains("recursion limit") {
+            return (
+                span,
+                format!("nested more than {} levels deep: no manifest is", self.source.limits.depth),
+            );
+        }
+        let tab = indent.contains('\t');
+        (span, format!("{info}{}", if tab { TAB_HINT } else { hint(&info) }))
+    }
+}
+
+const TAB_HINT: &str = " (the line is indented with a tab: YAML wants spaces)";
+
+/// What is most likely behind an error of the YAML reader.
+fn hint(info: &str) -> &'static str {
+    match info {
+        _ if info.contains("found a tab") => {
+            " (YAML wants spaces: look for a tab here and at the start of the next line)"
+        }
+        _ if info.contains("did not find expected key") => {
+            " (the indentation of this line does not fit the lines before it)"
+        }
+        _ if info.contains("mapping values are not allowed") => {
+            " (a value with ': ' in it needs quotes, or the indentation is off)"
+        }
+        _ if info.contains("expected ',' or") => " (a bracket that is opened here is not closed)",
+        _ if info.contains("u{0}") => " (a NUL byte: is this a text file?)",
+        _ => "",
     }
 }
 

@@ -6,5 +6,6 @@ mod changes;
 mod explain;
 mod fix;
 mod labels;
+mod page;
 mod reach;
 mod shared;
