@@ -1,5 +1,6 @@
 //! The command line. Every value is kept as text here; [`crate::settings`] merges it with environment and file.
 
+mod follow;
 mod look;
 mod proof;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use follow::*;
 pub use look::*;
 pub use proof::*;
 
@@ -79,6 +81,15 @@ Examples:
   klines fill-gaps --symbols BTCUSDT --intervals all --since listing --dry-run
   klines fill-gaps --symbols BTCUSDT --intervals 1h              (from the first stored kline on)")]
     FillGaps(FillArgs),
+    /// Store klines as they close: catch up, then follow the exchange's streams
+    #[command(after_help = "\
+The streams make it quick, the exchange's clock makes it complete: a kline that has ended and was not pushed is asked for by
+REST, and what closes while the connection is away is fetched afterwards. Prints a line for every kline.
+
+Examples:
+  klines follow --symbols BTCUSDT,ETHUSDT --intervals 1m
+  klines follow --market spot --symbols BTCUSDT --intervals 1s,1m --time 8h --output json")]
+    Follow(FollowArgs),
     /// List gaps, with a coverage map
     #[command(after_help = "\
 Examples:
@@ -100,6 +111,42 @@ Examples:
   klines verify --symbols BTCUSDT --intervals 1m --against archive
   klines verify --symbols BTCUSDT --intervals 5m --repair")]
     Verify(VerifyArgs),
+    /// Certify what is stored: counts and a digest per month, the same whichever store or file holds the klines
+    #[command(after_help = "\
+The digest of a month is BLAKE3 over its klines in a form that is described byte by byte in docs/certify.md.
+
+Exit codes: 0 done, or as certified; 3 something differs from the certificate (--check); 1 failed.
+
+Examples:
+  klines certify --symbols BTCUSDT --intervals 5m
+  klines certify --out january.json
+  klines certify --check january.json                       (which months differ, and how?)
+  klines certify --from BTCUSDT-1m-2020-01-01.zip --market spot
+  klines certify --check january.json --from exports/       (are the exported files the same?)")]
+    Certify(CertifyArgs),
+    /// Write stored klines into files: CSV with the archive's header, or Parquet with decimal columns
+    #[command(after_help = "\
+A file per series and calendar month, below DIR as in the public archive:
+  DIR/data/futures/um/monthly/klines/BTCUSDT/5m/BTCUSDT-5m-2025-01.csv
+Files that are there already are replaced. Without --symbols and --intervals every stored series is written.
+
+Examples:
+  klines export --format parquet --out exports
+  klines export --format csv --out exports --symbols BTCUSDT --intervals 5m --since 2025-01-01 --until 2025-02-01")]
+    Export(ExportArgs),
+    /// Read klines from files into the store: archive zips, CSV (header or none, ms or us), Parquet of klines export
+    #[command(after_help = "\
+Rows are checked like fetched ones. What is stored already with other values stays, and is told, unless --replace is given.
+Market, symbol and interval come from the file's name and the folders above it, or from the flags; with flags, files of
+other series are left out.
+
+Exit codes: 0 done, 3 something was refused, differs, or was not finished yet, 1 failed.
+
+Examples:
+  klines import exports/
+  klines import --market um BTCUSDT-5m-2025-01.zip
+  klines import --market spot --symbols BTCUSDT --intervals 1h mine.csv --dry-run")]
+    Import(ImportArgs),
     /// Serve the dashboard: coverage, gaps, candles, runs, and what goes on right now
     #[command(after_help = "\
 For reading only, and for this machine alone, unless told otherwise. Nothing is loaded from anywhere else.

@@ -1,7 +1,8 @@
 //! What a run tells while it goes on.
 
+use binance::FetchError;
 use kline::validate::Rejection;
-use kline::{Series, SlotRange};
+use kline::{Kline, Market, Series, SlotRange};
 
 use crate::report::SeriesReport;
 
@@ -60,6 +61,27 @@ pub enum Event<'a> {
         series: &'a Series,
         /// Klines in the chunk.
         klines: u64,
+    },
+    /// The streams of a market are open.
+    LineOpened {
+        /// The market.
+        market: Market,
+        /// Series on this connection.
+        streams: usize,
+    },
+    /// A connection of streams broke or did not come about; it is tried again.
+    LineLost {
+        /// The market.
+        market: Market,
+        /// Why.
+        error: &'a FetchError,
+    },
+    /// A kline was pushed as closed and is stored.
+    Pushed {
+        /// The series.
+        series: &'a Series,
+        /// The kline.
+        kline: &'a Kline,
     },
     /// A series is done, one way or another.
     Finished(&'a SeriesReport),

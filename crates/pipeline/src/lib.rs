@@ -7,10 +7,13 @@
 //!
 //! The library prints nothing and reads no environment: what happens is told to an [`Observer`].
 
+pub mod certify;
 pub mod error;
 pub mod event;
 mod fill;
+pub mod follow;
 mod holes;
+pub mod import;
 mod lease;
 pub mod message;
 mod range;
@@ -24,6 +27,7 @@ mod writer;
 
 pub use error::JobError;
 pub use event::{Event, Observer};
+pub use follow::{FollowOptions, FollowReport, follow};
 pub use report::{Report, SeriesReport, Totals};
 pub use route::{ArchiveReport, FetchFrom};
 pub use run::run;

@@ -1,5 +1,7 @@
 //! Arguments of the commands that prove, and of those that carry klines in and out.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::{RangeArgs, SeriesArgs};
@@ -45,4 +47,59 @@ pub struct VerifyArgs {
     /// Share of the exchange's weight limit to leave to others, percent [default: 10]
     #[arg(long, value_name = "PERCENT")]
     pub reserve: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CertifyArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Write the certificate into this file, as JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub out: Option<PathBuf>,
+    /// Tell in which months the klines differ from those of a certificate, over the ranges it names
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "until"])]
+    pub check: Option<PathBuf>,
+    /// Take the klines from these files and folders (archive zips, CSV, Parquet) instead of the store
+    #[arg(long, value_name = "FILE|DIR", num_args = 1..)]
+    pub from: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Form of the files
+    #[arg(long, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Folder to write into; it is laid out like the public archive, a file per series and month
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Form of exported files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Text with the archive's header; times in milliseconds.
+    Csv,
+    /// Decimal columns, zstd.
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files and folders: archive zips, CSV, Parquet
+    #[arg(value_name = "FILE|DIR", required = true)]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    /// Replace stored klines that have other values (they are kept as revisions); otherwise such are only told
+    #[arg(long)]
+    pub replace: bool,
+    /// Read and check everything, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -1,12 +1,17 @@
 //! One module per command.
 
+mod certify;
 mod demo;
 mod doctor;
+mod export;
+mod follow;
 mod gaps;
+mod import;
 mod jobs;
 mod schema;
 mod serve;
 mod show;
+mod sources;
 mod status;
 mod verify;
 
@@ -52,6 +57,11 @@ pub fn flags(command: &Command) -> Flags {
             flags
         }
         Command::FillGaps(args) => all_flags(&args.series, &args.range, &args.fetch),
+        Command::Follow(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend([(keys::SINCE, args.since.clone()), (keys::LOOKBACK, args.lookback.clone())]);
+            flags
+        }
         Command::Gaps(args) => {
             let mut flags = series_flags(&args.series);
             flags.extend(range_flags(&args.range));
@@ -64,6 +74,17 @@ pub fn flags(command: &Command) -> Flags {
             (keys::SERVE_ALLOW_HOST, args.allow_host.clone()),
             (keys::SINCE, args.since.clone()),
         ],
+        Command::Export(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend(range_flags(&args.range));
+            flags
+        }
+        Command::Import(args) => series_flags(&args.series),
+        Command::Certify(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend(range_flags(&args.range));
+            flags
+        }
         Command::Verify(args) => {
             let mut flags = series_flags(&args.series);
             flags.extend(range_flags(&args.range));
@@ -85,8 +106,12 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         Command::FillGaps(args) => {
             jobs::run(context, pipeline::Job::FillGaps, &args.fetch, &Stop::listen()?).await
         }
+        Command::Follow(args) => follow::run(context, &args, &Stop::listen()?).await,
         Command::Gaps(args) => gaps::run(&context.settings, &args).await,
         Command::Status(_) => status::run(&context.settings).await,
+        Command::Certify(args) => certify::run(&context.settings, &args).await,
+        Command::Export(args) => export::run(context, &args, &Stop::listen()?).await,
+        Command::Import(args) => import::run(context, &args, &Stop::listen()?).await,
         Command::Verify(args) => verify::run(context, &args, &Stop::listen()?).await,
         Command::Serve(_) => serve::run(context, &Stop::listen()?).await,
         Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,

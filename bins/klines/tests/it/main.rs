@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking
 
+mod certify;
 mod cli;
 mod doctor;
 #[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
 mod engines;
+mod files;
 #[cfg(feature = "mysql")]
 mod incident;
 mod killed;

@@ -9,7 +9,7 @@
 //! values before. Klines that the source does not have are told and never deleted.
 
 mod archive;
-mod compare;
+pub(crate) mod compare;
 mod report;
 mod rest;
 mod task;
