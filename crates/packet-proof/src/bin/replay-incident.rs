@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 use netpol::{Input, SourceFile};
 use packet_proof::compile::{Pod, Policies, compile};
-use packet_proof::{Ended, Launcher, Plan, Results, Round, Scenario, Task, helper_main, run};
+use packet_proof::{Ended, Launcher, Plan, Results, Round, Scenario, Task, helper_main, rights, run};
 
 const EXCHANGE: &str = "fapi.binance.com";
 const DATABASE: &str = "mysql.data.svc.cluster.local";
@@ -60,6 +60,13 @@ fn main() -> ExitCode {
         && (role == "world" || role == "agent")
     {
         return helper_main(role, &launcher).map_or_else(|message| fail(&message), |()| ExitCode::SUCCESS);
+    }
+    if let Err(error) = rights() {
+        let why = error.to_string().replace("\n  hint:", ";");
+        return match writeln!(io::stdout(), "skipped: replay-incident ({why})") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
     }
     let folder = std::env::temp_dir().join(format!("replay-incident-{}", std::process::id()));
     let result = replay(&arguments, &launcher, &folder);
