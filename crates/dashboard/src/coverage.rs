@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn cells_count_every_slot_once_whatever_the_unit() {
-        let holes = [(0, 3), (30, 700), (3000, 3001)];
+        let holes = [(0, 3), (30, 700), (2800, 2801)];
         let c = coverage(Interval::M15, "2024-01-31T22:00:00Z", "2024-03-02T01:00:00Z", &holes);
         for (unit, number) in [(Unit::Month, 3), (Unit::Day, 32), (Unit::Hour, 723)] {
             let cells = c.cells(unit);

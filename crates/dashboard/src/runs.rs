@@ -63,7 +63,11 @@ impl Run {
             (store::Outcome::Complete, None) if f.written == 0 => "nothing was missing".into(),
             (store::Outcome::Complete, None) => format!("{} written, nothing missing", grouped(f.written)),
             (_, None) if f.rejected > 0 => {
-                format!("{} still missing; {} rows were refused", grouped(f.missing_after), grouped(f.rejected))
+                format!(
+                    "{} still missing; {} rows were refused",
+                    grouped(f.missing_after),
+                    grouped(f.rejected)
+                )
             }
             (_, None) => {
                 format!("{} still missing: the source has not given them yet", grouped(f.missing_after))
