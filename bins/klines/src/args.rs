@@ -79,6 +79,7 @@ Examples:
 Examples:
   klines fill-gaps --symbols BTCUSDT,ETHUSDT --intervals 5m --since 2023-01-01
   klines fill-gaps --symbols BTCUSDT --intervals all --since listing --dry-run
+  klines fill-gaps --symbols '*USDT' --intervals 1h --since 2024-01-01 --source auto --dry-run
   klines fill-gaps --symbols BTCUSDT --intervals 1h              (from the first stored kline on)")]
     FillGaps(FillArgs),
     /// Store klines as they close: catch up, then follow the exchange's streams
@@ -196,7 +197,7 @@ pub struct SeriesArgs {
     /// Market: um (USD-M futures), cm (COIN-M futures) or spot [default: um; environment: KLINES_MARKET]
     #[arg(long, value_name = "MARKET")]
     pub market: Option<String>,
-    /// Symbols, separated by commas [environment: KLINES_SYMBOLS]
+    /// Symbols, separated by commas; `*` and `?` make patterns: '*USDT' [environment: KLINES_SYMBOLS]
     #[arg(long, value_name = "A,B")]
     pub symbols: Option<String>,
     /// Intervals, separated by commas, or `all` (every interval of the market but 1s) [environment: KLINES_INTERVALS]
@@ -218,6 +219,13 @@ pub struct RangeArgs {
 /// How to fetch.
 #[derive(Debug, Args, Default)]
 pub struct FetchArgs {
+    /// Every symbol of the market that is traded
+    #[arg(long, conflicts_with = "symbols")]
+    pub all: bool,
+    /// With --all or a pattern: also symbols that are traded no more, as far as the archive knows them (--source archive has
+    /// their klines)
+    #[arg(long)]
+    pub include_delisted: bool,
     /// Show what would be done and what it would cost in requests, weight, files and time; write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -14,6 +14,7 @@ use store::{KlineStore, Store};
 use super::gaps::records;
 use super::jobs::open_read_only;
 use super::sources;
+use super::symbols::Patterns;
 use crate::args::{CertifyArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::settings::Settings;
@@ -226,11 +227,15 @@ fn load(settings: &Settings, path: &Path) -> Result<Certificate, CliError> {
         message: format!("{}: {why}", path.display()),
         hint: Some("klines certify --out FILE makes one".into()),
     })?;
-    if let Some(named) = settings.series()? {
+    if let Some(patterns) = Patterns::of(settings) {
+        certificate.series.retain(|s| s.identity().is_ok_and(|series| patterns.matches(&series.symbol)));
+    } else if let Some(named) = settings.series()? {
         certificate.series.retain(|s| s.identity().is_ok_and(|series| named.contains(&series)));
-        if certificate.series.is_empty() {
-            return Err(CliError::usage(format!("{} certifies none of the series named", path.display())));
-        }
+    } else {
+        return Ok(certificate);
+    }
+    if certificate.series.is_empty() {
+        return Err(CliError::usage(format!("{} certifies none of the series named", path.display())));
     }
     Ok(certificate)
 }

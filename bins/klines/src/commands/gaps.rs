@@ -12,6 +12,7 @@ use store::types::absent_slots;
 use store::{KlineStore, SeriesRecord, Store};
 
 use super::jobs::{open_read_only, wall_clock};
+use super::symbols::Patterns;
 use crate::args::{GapsArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::settings::Settings;
@@ -58,8 +59,18 @@ pub async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode, CliEr
     Ok(ExitCode::from(if any { exit::INCOMPLETE } else { 0 }))
 }
 
-/// The series named, whether stored or not, or else all that are stored.
+/// The series named, whether stored or not; those stored that match a pattern; or else all that are stored.
 pub async fn records(settings: &Settings, store: &Store) -> Result<Vec<SeriesRecord>, CliError> {
+    if let Some(patterns) = Patterns::of(settings) {
+        let (market, intervals) = (settings.market()?, settings.intervals()?);
+        let mut stored = store.all_series().await?;
+        stored.retain(|record| {
+            let series = &record.series;
+            let of_interval = intervals.as_ref().is_none_or(|named| named.contains(&series.interval));
+            series.market == market && of_interval && patterns.matches(&series.symbol)
+        });
+        return Ok(stored);
+    }
     let Some(named) = settings.series()? else { return Ok(store.all_series().await?) };
     let mut records = Vec::new();
     for series in named {

@@ -9,7 +9,7 @@ use pipeline::{Job, MessageOptions, Options, Report, SeriesReport};
 use store::{KlineStore, OpenOptions, Store};
 use tracing::Instrument;
 
-use super::Context;
+use super::{Context, symbols};
 use crate::args::{FetchArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::observe::{self, Observed};
@@ -24,9 +24,10 @@ pub async fn run(context: &Context, job: Job, fetch: &FetchArgs, stop: &Stop) ->
     let settings = &context.settings;
     let output = settings.output()?;
     let nats = observe::nats(settings)?;
-    let options = options(settings, job, fetch, nats.is_on())?;
-    let store = open(settings, fetch.dry_run).await?;
     let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
+    let series = symbols::resolve(settings, fetch.include_delisted, &client).await?;
+    let options = options_of(settings, job, fetch, series, nats.is_on())?;
+    let store = open(settings, fetch.dry_run).await?;
     let observed =
         Observed { progress: Progress::new(context.bars, &context.log), metrics: context.metrics.clone() };
     observed.watch(&client);
@@ -77,10 +78,6 @@ pub async fn open_read_only(url: &str) -> Result<Store, CliError> {
 pub fn wall_clock() -> Millis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(i64::try_from(since_epoch.as_millis()).unwrap_or_default())
-}
-
-fn options(settings: &Settings, job: Job, fetch: &FetchArgs, messages: bool) -> Result<Options, CliError> {
-    options_of(settings, job, fetch, settings.some_series()?, messages)
 }
 
 /// What a job over these series is told by the settings.

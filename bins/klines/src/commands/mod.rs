@@ -13,6 +13,7 @@ mod serve;
 mod show;
 mod sources;
 mod status;
+mod symbols;
 mod verify;
 
 use std::process::ExitCode;
@@ -148,6 +149,9 @@ fn all_flags(series: &SeriesArgs, range: &RangeArgs, fetch: &FetchArgs) -> Flags
         (keys::RESERVE, fetch.reserve.clone()),
         (keys::LEASE_WAIT, fetch.lease_wait.clone()),
     ]);
+    if fetch.all {
+        flags.push((keys::SYMBOLS, Some("*".to_owned())));
+    }
     flags
 }
 

@@ -1,5 +1,6 @@
 //! Settings as values of their types. What is malformed is reported with the place it was said in.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -84,9 +85,8 @@ impl Settings {
 
     /// The series named; `None` when neither symbols nor intervals are.
     pub fn series(&self) -> Result<Option<Vec<Series>>, CliError> {
-        let market = self.market()?;
         let symbols = self.read(keys::SYMBOLS, |text| list(text, Symbol::new))?;
-        let intervals = self.read(keys::INTERVALS, |text| intervals(market, text))?;
+        let intervals = self.intervals()?;
         let missing = |what: &str, flag: &str, env: &str, example: &str| CliError::Usage {
             message: format!("no {what} given"),
             hint: Some(format!("say {flag} {example}, set {env}, or write it into klines.toml")),
@@ -95,20 +95,37 @@ impl Settings {
             (None, None) => Ok(None),
             (None, Some(_)) => Err(missing("symbols", "--symbols", "KLINES_SYMBOLS", "BTCUSDT,ETHUSDT")),
             (Some(_), None) => Err(missing("intervals", "--intervals", "KLINES_INTERVALS", "5m,1h (or all)")),
-            (Some(symbols), Some(intervals)) => {
-                let mut series = Vec::new();
-                for interval in intervals {
-                    for symbol in &symbols {
-                        let named = Series::new(market, symbol.clone(), interval)
-                            .map_err(|error| CliError::usage(error.to_string()))?;
-                        if !series.contains(&named) {
-                            series.push(named);
-                        }
-                    }
+            (Some(symbols), Some(_)) => self.series_of(&symbols).map(Some),
+        }
+    }
+
+    /// The intervals named; `None` when none are.
+    pub fn intervals(&self) -> Result<Option<Vec<Interval>>, CliError> {
+        let market = self.market()?;
+        self.read(keys::INTERVALS, |text| intervals(market, text))
+    }
+
+    /// The series of some symbols, in the intervals named.
+    pub fn series_of(&self, symbols: &[Symbol]) -> Result<Vec<Series>, CliError> {
+        let intervals = self.intervals()?.ok_or_else(|| CliError::Usage {
+            message: "no intervals given".into(),
+            hint: Some(
+                "say --intervals 5m,1h (or all), set KLINES_INTERVALS, or write it into klines.toml".into(),
+            ),
+        })?;
+        let market = self.market()?;
+        let mut series = Vec::new();
+        let mut seen = HashSet::new();
+        for interval in intervals {
+            for symbol in symbols {
+                let named = Series::new(market, symbol.clone(), interval)
+                    .map_err(|error| CliError::usage(error.to_string()))?;
+                if seen.insert(named.clone()) {
+                    series.push(named);
                 }
-                Ok(Some(series))
             }
         }
+        Ok(series)
     }
 
     /// The series named; naming none is an error.
@@ -160,6 +177,11 @@ impl Settings {
                 cm: url(keys::COIN_URL)?,
                 spot: url(keys::SPOT_URL)?,
             },
+            streams: Endpoints {
+                um: self.need(keys::FUTURES_STREAM_URL, stream_url)?,
+                cm: self.need(keys::COIN_STREAM_URL, stream_url)?,
+                spot: self.need(keys::SPOT_STREAM_URL, stream_url)?,
+            },
             timeout: self.need(keys::TIMEOUT, parse_duration)?,
             in_flight: self.in_flight()?,
             reserve_percent: self.number(keys::RESERVE, 0, 90)?,
@@ -184,7 +206,7 @@ impl Settings {
     }
 
     /// How to talk to the public archive.
-    fn archive(&self) -> Result<ArchiveConfig, CliError> {
+    pub fn archive(&self) -> Result<ArchiveConfig, CliError> {
         let defaults = ArchiveConfig::default();
         let most_bytes = self.need(keys::ARCHIVE_CACHE_SIZE, parse_size)?;
         let cache = self.read(keys::ARCHIVE_CACHE, |text| Ok::<_, String>(PathBuf::from(text)))?;
@@ -286,6 +308,18 @@ fn base_url(text: &str) -> Result<String, String> {
     match rest {
         Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(trimmed.to_owned()),
         _ => Err(format!("`{text}` is not a base URL: write https://HOST")),
+    }
+}
+
+fn stream_url(text: &str) -> Result<String, String> {
+    let bad = || format!("`{text}` is not the address of streams: write wss://HOST");
+    match text.split_once("://") {
+        Some((scheme @ ("ws" | "wss" | "http" | "https"), host)) => {
+            let scheme = scheme.replace("http", "ws");
+            base_url(&format!("{}://{host}", scheme.replace("ws", "http"))).map_err(|_| bad())?;
+            Ok(format!("{scheme}://{}", host.trim_end_matches('/')))
+        }
+        _ => Err(bad()),
     }
 }
 

@@ -20,4 +20,5 @@ mod received;
 #[cfg(feature = "mysql")]
 mod scene;
 mod support;
+mod symbols;
 mod verify;
