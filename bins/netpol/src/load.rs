@@ -46,7 +46,7 @@ pub fn load_paths(paths: &[PathBuf], world: &WorldArgs) -> Result<Loaded, Failur
 
 fn read_path(path: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
     if path == Path::new("-") {
-        files.push(read_stream("<stdin>", std::io::stdin().lock())?);
+        files.push(read_stream("<stdin>", std::io::stdin().lock(), 0)?);
         return Ok(());
     }
     let metadata = fs::metadata(path).map_err(|error| {
@@ -64,9 +64,9 @@ fn read_path(path: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
 /// ConfigMaps) are left out, and a folder that links back to itself is entered once.
 fn read_folder(root: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
     let mut seen = HashSet::new();
-    let mut open = vec![root.to_path_buf()];
-    while let Some(path) = open.pop() {
-        if !path.is_dir() {
+    let mut open = vec![(root.to_path_buf(), true)];
+    while let Some((path, is_folder)) = open.pop() {
+        if !is_folder {
             files.push(read_file(&path)?);
             continue;
         }
@@ -80,9 +80,12 @@ fn read_folder(root: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> 
         for entry in fs::read_dir(&path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            let entry = entry.path();
-            if !hidden && (entry.is_dir() || is_manifest_name(&entry)) {
-                found.push(entry);
+            let path = entry.path();
+            // Only a link has to be followed to know what it is.
+            let kind = entry.file_type().map_err(failed)?;
+            let is_folder = kind.is_dir() || (kind.is_symlink() && path.is_dir());
+            if !hidden && (is_folder || is_manifest_name(&path)) {
+                found.push((path, is_folder));
             }
         }
         found.sort();
@@ -102,14 +105,16 @@ fn is_manifest_name(path: &Path) -> bool {
 pub fn read_file(path: &Path) -> Result<SourceFile, Failure> {
     let failed = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
     let file = fs::File::open(path).map_err(failed)?;
-    read_stream(&path.display().to_string(), file)
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    read_stream(&path.display().to_string(), file, size)
 }
 
 /// Reads no more than the parser accepts: a file beyond that is reported by the parser, not loaded.
-fn read_stream(name: &str, stream: impl Read) -> Result<SourceFile, Failure> {
+fn read_stream(name: &str, stream: impl Read, size: u64) -> Result<SourceFile, Failure> {
     // A few bytes more than the limit, so that the parser sees that it is exceeded even when the cut splits a character.
     let most = Limits::default().file_bytes as u64 + 8;
-    let mut bytes = Vec::new();
+    // The size is what the system says; what is read is what counts.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(most)).unwrap_or(0) + 1);
     let failed = |error| Failure::new(format!("cannot read {name}: {error}"));
     stream.take(most).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 == most {

@@ -17,6 +17,10 @@ const HELPER: &str = "packet-helper";
 
 /// Arguments of `netpol prove`.
 ///
+/// A namespace stands for each pod, resolver and outside machine; the policies are loaded as kernel rules, and every need is
+/// tried between real sockets. Not tried: the translation of a Service's address, which is the network plugin's (packets go
+/// to the pods, whose port is what policies see), and IPv6 beside IPv4, which the manifests do not tell.
+///
 /// Exit codes: 0 every need gets through and kernel and engine agree, 1 a need is blocked or they disagree, 2 input or
 /// usage wrong, or this machine cannot do it.
 #[derive(Debug, clap::Args)]

@@ -183,7 +183,7 @@ fn rule_text(model: &Model<'_>, outcome: &RuleOutcome, route: &Route) -> RuleTex
         why.push(format!("{ports}, asked was {}/{}", route.port, route.protocol));
     }
     if outcome.peer != Tri::Yes {
-        why.extend(outcome.peers.iter().filter_map(peer_text));
+        why.extend(peer_texts(&outcome.peers));
     }
     let span = model.rule_span(outcome.rule);
     RuleText {
@@ -198,6 +198,28 @@ fn rule_text(model: &Model<'_>, outcome: &RuleOutcome, route: &Route) -> RuleTex
         matches: tri(outcome.hit()),
         why,
     }
+}
+
+/// Why each peer does not match; ranges that miss the same addresses are told in one breath.
+fn peer_texts(peers: &[PeerOutcome]) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut outside: Vec<(String, Vec<&str>)> = Vec::new();
+    for peer in peers {
+        let [Miss::Outside { cidr, addresses }] = peer.misses.as_slice() else {
+            texts.extend(peer_text(peer));
+            continue;
+        };
+        let addresses = shorten(&addresses.to_string());
+        match outside.iter_mut().find(|(known, _)| *known == addresses) {
+            Some((_, ranges)) => ranges.push(cidr),
+            None => outside.push((addresses, vec![cidr])),
+        }
+    }
+    texts.extend(outside.into_iter().map(|(addresses, ranges)| match ranges.as_slice() {
+        [one] => format!("{addresses} is not all in {one}"),
+        many => format!("{addresses} is not all in any of {}", many.join(", ")),
+    }));
+    texts
 }
 
 fn peer_text(peer: &PeerOutcome) -> Option<String> {
