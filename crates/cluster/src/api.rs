@@ -13,6 +13,9 @@ use crate::error::{ClusterError, Doing, ErrorKind};
 
 /// Longest wait for an answer that is no stream.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Pauses before a read is repeated that the server could not answer (429, 5xx).
+const REPEATS: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 /// How often an expired list is begun again before it is asked for in one piece.
 const RESTARTS: u32 = 3;
 /// Only metadata: what a server sends back has no `data`, `spec` or `status`.
@@ -180,11 +183,7 @@ impl Cluster {
                 query.push(("continue", go_on.clone()));
             }
             let uri = with_query(resource.path(select.namespace, None), &query);
-            let mut request = Request::get(uri);
-            if let Some(accept) = accept {
-                request = request.header(http::header::ACCEPT, accept);
-            }
-            let mut page = self.answer(doing, request, Vec::new()).await?;
+            let mut page = self.read(doing, &uri, accept).await?;
             let Some(items) = page.get_mut("items").and_then(|items| match items {
                 Value::Array(items) => Some(std::mem::take(items)),
                 Value::Null => Some(Vec::new()),
@@ -213,8 +212,8 @@ impl Cluster {
     pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Value, ClusterError> {
         let action = one("get", resource, namespace, name);
         let doing = Doing { action: &action, server: &self.server };
-        let request = Request::get(resource.path(Some(namespace), Some(name)));
-        Ok(named(self.answer(doing, request, Vec::new()).await?, resource))
+        let uri = resource.path(Some(namespace), Some(name));
+        Ok(named(self.read(doing, &uri, None).await?, resource))
     }
 
     /// Creates an object.
@@ -305,6 +304,24 @@ impl Cluster {
                 if error.kind == ErrorKind::Refused { Err(error) } else { Ok(()) }
             }
             Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads, and tries again when the server has a bad moment.
+    async fn read(&self, doing: Doing<'_>, uri: &str, accept: Option<&str>) -> Result<Value, ClusterError> {
+        let mut pauses = REPEATS.iter();
+        loop {
+            let mut request = Request::get(uri);
+            if let Some(accept) = accept {
+                request = request.header(http::header::ACCEPT, accept);
+            }
+            match self.answer(doing, request, Vec::new()).await {
+                Err(error) if error.kind == ErrorKind::Server => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(error),
+                },
+                other => return other,
+            }
         }
     }
 

@@ -61,11 +61,20 @@ impl Cluster {
             Source::Pod { host, port, account } => (pod(host, *port, account)?, None),
         };
         config.connect_timeout = Some(CONNECT);
+        // The client would also repeat what creates something, and for minutes.
+        config.default_retry = false;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let doing = Doing { action: "prepare the connection", server: &server };
+        let helper = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
         let client = kube::Client::try_from(config).map_err(|error| match &error {
-            kube::Error::Auth(_) => doing.failed(&error),
+            kube::Error::Auth(_) => {
+                let mut failed = doing.failed(&error);
+                if let Some(helper) = &helper {
+                    failed.message.push_str(&format!(" (login helper {helper:?})"));
+                }
+                failed
+            }
             other => ClusterError::new(
                 ErrorKind::Config,
                 format!("cannot prepare the connection to {server}: {}", chain(other)),

@@ -21,8 +21,10 @@ pub enum ErrorKind {
     Untrusted,
     /// The server took too long.
     TimedOut,
-    /// The server refused for another reason, or failed.
+    /// The server failed, or has too much to do: it may work in a moment.
     Server,
+    /// The server does not accept what was sent.
+    Rejected,
     /// The answer cannot be understood.
     Answer,
 }
@@ -126,7 +128,7 @@ impl Doing<'_> {
                 ClusterError::new(ErrorKind::Server, format!("cannot {action}: {server} failed ({code}){said}"))
                     .with_hint("the trouble is the server's: try again, then ask who runs the cluster")
             }
-            _ => ClusterError::new(ErrorKind::Server, format!("cannot {action} ({code}){said}")),
+            _ => ClusterError::new(ErrorKind::Rejected, format!("cannot {action} ({code}){said}")),
         }
     }
 

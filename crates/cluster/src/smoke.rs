@@ -177,7 +177,8 @@ pub async fn run(
         }
         Err(error) => {
             // Whether the server created it before the connection broke is not known.
-            if matches!(error.kind, ErrorKind::TimedOut | ErrorKind::Unreachable | ErrorKind::Answer) {
+            let unsure = [ErrorKind::TimedOut, ErrorKind::Unreachable, ErrorKind::Answer, ErrorKind::Server];
+            if unsure.contains(&error.kind) {
                 name(&job).clone_into(&mut trial.job);
             }
             End::error(&error)

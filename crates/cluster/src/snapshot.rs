@@ -185,12 +185,13 @@ pub async fn take(cluster: &Cluster, scope: Option<&str>) -> Result<Snapshot, Cl
             }
             Err(error) if error.kind == ErrorKind::Refused => {
                 snapshot.gaps.push(gap(read, scope, &error));
-                refused = Some(error);
+                refused.get_or_insert(error);
             }
             Err(error) => return Err(error),
         }
     }
-    if let (Some(refused), true) = (refused, snapshot.gaps.len() == READS.len()) {
+    if let (Some(mut refused), true) = (refused, snapshot.gaps.len() == READS.len()) {
+        refused.message.push_str("; and so it is with every other kind");
         return Err(refused);
     }
     if let (Some(scope), false) = (scope, snapshot.complete.contains("Namespace"))

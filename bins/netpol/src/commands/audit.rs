@@ -61,7 +61,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
     let scope = args.cluster.scope(&cluster);
     exists(&snapshot, scope)?;
     for gap in &snapshot.gaps {
-        writeln!(io.err, "warning: {gap}")?;
+        let word = if gap.essential { "warning" } else { "note" };
+        writeln!(io.err, "{word}: {gap}")?;
     }
     let options = Options {
         profile: Profile::by_name(args.profile.as_str()).unwrap_or_default(),
@@ -82,7 +83,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
     };
     print(&context, args, &cluster, &snapshot, io)?;
     let exit = check::exit(&input, &report, args.check.rules.fail_on);
-    Ok(if exit == Exit::Clean && snapshot.is_doubtful() { Exit::InputProblems } else { exit })
+    if exit == Exit::Clean && snapshot.is_doubtful() {
+        writeln!(io.err, "error: too little could be read to call this clean: see the warnings above")?;
+        return Ok(Exit::InputProblems);
+    }
+    Ok(exit)
 }
 
 /// A namespace that does not exist is as empty as one without objects, and nearly always a typing error.

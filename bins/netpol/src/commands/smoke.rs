@@ -110,15 +110,14 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
 
 /// Tells everyone to stop at the first signal; ends with the exit code for it.
 async fn wait_for_signal(stop: watch::Sender<bool>) -> u8 {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
+    let one = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signal) => signal.recv().await,
+        Err(_) => std::future::pending().await,
     };
     let code = tokio::select! {
-        _ = tokio::signal::ctrl_c() => 130,
-        _ = terminated => 143,
+        _ = one(SignalKind::interrupt()) => 130,
+        _ = one(SignalKind::terminate()) => 143,
+        _ = one(SignalKind::hangup()) => 129,
     };
     let _ = stop.send(true);
     code
@@ -147,7 +146,8 @@ async fn try_all(
     }
     drop(sender);
     while let Some((name, event)) = events.recv().await {
-        tell(&name, &event, io)?;
+        // When nobody reads along any more, the Jobs still have to be removed.
+        let _ = tell(&name, &event, io);
     }
     let mut trials = Vec::new();
     while let Some(done) = running.join_next().await {
@@ -256,9 +256,11 @@ fn human(trial: &Trial, io: &mut Io) -> Result<(), Failure> {
         }
     }
     if let Some(diagnosis) = &trial.diagnosis {
-        writeln!(io.out, "  policies: {}", diagnosis.summary)?;
+        if diagnosis.text.is_empty() {
+            writeln!(io.out, "  policies: {}", diagnosis.summary)?;
+        }
         for line in diagnosis.text.lines() {
-            writeln!(io.out, "    {line}")?;
+            writeln!(io.out, "  {line}")?;
         }
         for unknown in &diagnosis.unknown {
             writeln!(io.out, "  unknown: {unknown}")?;

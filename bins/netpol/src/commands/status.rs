@@ -117,7 +117,7 @@ fn human(cluster: &Cluster, scope: Option<&str>, status: &Status, io: &mut Io) -
         table.row(row(one, scope));
     }
     if !status.cron_jobs.is_empty() {
-        table.write(&mut io.out, io.color, |line, color| paint(line, color))?;
+        table.write(&mut io.out, io.color, paint)?;
     }
     for one in status.cron_jobs.iter().filter(|one| one.failing || !one.remarks.is_empty()) {
         details(one, io)?;

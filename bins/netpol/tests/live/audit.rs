@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::objects::{incident, namespace, repaired};
 use crate::run::netpol;
@@ -158,6 +158,45 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
         &["audit", "policies.yaml", "--show", "warning", "--severity", "NP101=off,NP102=off,NP201=off"],
     );
     insta::assert_snapshot!(ran.all());
+}
+
+/// The manifests of a folder as an API server would keep them.
+fn applied(folder: &str) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".yaml") || name == "kustomization.yaml" {
+            continue;
+        }
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(&path).unwrap()).unwrap();
+        objects.extend(documents.into_iter().filter(|document| !document.is_null()));
+    }
+    for object in &mut objects {
+        object["metadata"]["uid"] = "a-uid".into();
+        for rule in object["spec"]["egress"].as_array_mut().into_iter().flatten() {
+            // What the API server fills in.
+            for port in rule["ports"].as_array_mut().into_iter().flatten() {
+                if port["protocol"].is_null() {
+                    port["protocol"] = "TCP".into();
+                }
+            }
+        }
+    }
+    objects
+}
+
+#[test]
+fn the_deployment_as_applied_is_clean_and_has_not_drifted() {
+    let folder = format!("{}/../../k8s", env!("CARGO_MANIFEST_DIR"));
+    let api = Api::start(applied(&folder), Moods::default());
+    let ran = netpol(&api, &["audit", "-n", "petrosa-apps", &folder, "--format", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let report = ran.json();
+    let drift: Vec<&Value> =
+        report["findings"].as_array().unwrap().iter().filter(|finding| finding["rule"] == "NP702").collect();
+    assert!(drift.is_empty(), "{drift:#?}");
+    assert!(report["summary"]["workloads"].as_u64().unwrap() >= 11, "{}", report["summary"]);
 }
 
 #[test]

@@ -80,6 +80,15 @@ pub async fn answer(Extract(shared): Extract<Shared>, request: Request) -> Respo
     if token != Some(&format!("Bearer {TOKEN}")) {
         return failure(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
     }
+    let unavailable = {
+        let mut state = shared.lock();
+        let left = state.moods.unavailable;
+        state.moods.unavailable = left.saturating_sub(1);
+        left > 0
+    };
+    if unavailable {
+        return failure(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "apiserver not ready");
+    }
     let Some(target) = target(request.uri().path()) else {
         return failure(
             StatusCode::NOT_FOUND,

@@ -58,6 +58,8 @@ pub struct Moods {
     pub expired_watches: bool,
     /// `verb resource` pairs that are refused.
     pub forbidden: BTreeSet<String>,
+    /// How many requests are answered with 503 first.
+    pub unavailable: usize,
     /// A page of a proxy instead of any answer.
     pub html: bool,
     /// Lines of the log, each after so many milliseconds.

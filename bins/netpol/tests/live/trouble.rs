@@ -75,6 +75,54 @@ fn something_else_than_an_api_server() {
 }
 
 #[test]
+fn a_server_with_a_bad_moment_is_asked_again() {
+    let api = Api::start(incident(), Moods { unavailable: 2, ..Moods::default() });
+    let ran = netpol(&api, &["audit", "--fail-on", "never"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}
+
+#[test]
+fn a_server_that_stays_unavailable() {
+    let api = Api::start(incident(), Moods { unavailable: 1000, ..Moods::default() });
+    let ran = netpol(&api, &["status"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.err);
+}
+
+#[test]
+fn a_login_helper_that_is_not_installed() {
+    let api = start();
+    let text = fs::read_to_string(api.file("config")).unwrap();
+    let helper =
+        r#"{"exec":{"apiVersion":"client.authentication.k8s.io/v1","command":"no-such-login-helper"}}"#;
+    let text = text.replace(&format!(r#"{{"token":"{TOKEN}"}}"#), helper);
+    assert!(text.contains("no-such-login-helper"), "{text}");
+    fs::write(api.file("bad"), text).unwrap();
+    let ran = with_config(&api, "bad");
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.err);
+}
+
+#[test]
+fn a_login_helper_gives_the_token() {
+    let api = start();
+    let helper = api.file("helper.sh");
+    let credential = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"TOKEN"}}"#;
+    fs::write(&helper, format!("echo '{}'\n", credential.replace("TOKEN", TOKEN))).unwrap();
+    let text = fs::read_to_string(api.file("config")).unwrap();
+    let exec = format!(
+        r#"{{"exec":{{"apiVersion":"client.authentication.k8s.io/v1","command":"sh","args":["{}"],"interactiveMode":"Never"}}}}"#,
+        helper.display()
+    );
+    fs::write(api.file("good"), text.replace(&format!(r#"{{"token":"{TOKEN}"}}"#), &exec)).unwrap();
+    let ran = netpol(
+        &api,
+        &["audit", "--fail-on", "never", "--kubeconfig", &api.file("good").display().to_string()],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}
+
+#[test]
 fn a_right_that_is_missing() {
     let forbidden = ["list cronjobs"].map(str::to_owned).into();
     let api = Api::start(incident(), Moods { forbidden, ..Moods::default() });

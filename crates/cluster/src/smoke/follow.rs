@@ -21,8 +21,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(1);
 /// How long logs may still arrive after the end.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Failures in a row that are waited out: a restart of the API server takes less.
-const PATIENCE: u32 = 5;
+/// Failures in a row that are waited out, a second each: a restart of an API server takes less.
+const PATIENCE: u32 = 60;
 /// Longest line of a log that is kept.
 const LINE: usize = 2000;
 
