@@ -71,21 +71,24 @@ pub enum Source {
     Archive,
     /// A file given by the user.
     Import,
+    /// A stream that pushes klines as they close.
+    Stream,
 }
 
 impl Source {
-    /// Stable identifier: `rest`, `archive`, `import`.
+    /// Stable identifier: `rest`, `archive`, `import`, `stream`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rest => "rest",
             Self::Archive => "archive",
             Self::Import => "import",
+            Self::Stream => "stream",
         }
     }
 
     /// The source of this identifier.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Rest, Self::Archive, Self::Import].into_iter().find(|s| s.as_str() == name)
+        [Self::Rest, Self::Archive, Self::Import, Self::Stream].into_iter().find(|s| s.as_str() == name)
     }
 }
 

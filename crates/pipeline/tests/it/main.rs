@@ -5,6 +5,7 @@
 mod archive;
 mod closed;
 mod faults;
+mod follow;
 mod real_data;
 mod support;
 mod together;
