@@ -26,6 +26,9 @@ pub const LOG_FORMAT: &str = "log.format";
 pub const FUTURES_URL: &str = "binance.futures_url";
 pub const COIN_URL: &str = "binance.coin_url";
 pub const SPOT_URL: &str = "binance.spot_url";
+pub const FUTURES_STREAM_URL: &str = "binance.futures_stream_url";
+pub const COIN_STREAM_URL: &str = "binance.coin_stream_url";
+pub const SPOT_STREAM_URL: &str = "binance.spot_stream_url";
 pub const TIMEOUT: &str = "binance.timeout";
 pub const IN_FLIGHT: &str = "binance.in_flight";
 pub const RESERVE: &str = "binance.reserve";
@@ -71,6 +74,9 @@ pub const ALL: &[Key] = &[
     ),
     key(ARCHIVE_CACHE, &["KLINES_ARCHIVE_CACHE"], None),
     key(ARCHIVE_CACHE_SIZE, &["KLINES_ARCHIVE_CACHE_SIZE"], Some("10g")),
+    key(FUTURES_STREAM_URL, &["BINANCE_FUTURES_STREAM_URL"], Some("wss://fstream.binance.com/market")),
+    key(COIN_STREAM_URL, &["BINANCE_COIN_STREAM_URL"], Some("wss://dstream.binance.com")),
+    key(SPOT_STREAM_URL, &["BINANCE_STREAM_URL"], Some("wss://stream.binance.com:9443")),
     key(TIMEOUT, &["BINANCE_TIMEOUT"], Some("10s")),
     key(IN_FLIGHT, &["BINANCE_IN_FLIGHT"], Some("6")),
     key(RESERVE, &["BINANCE_RESERVE"], Some("10")),
