@@ -71,26 +71,29 @@ pub fn repaired() -> Vec<Value> {
     objects
 }
 
-/// A Job of a CronJob's schedule that ended some minutes ago.
-pub fn past_job(cron_job: &str, minutes_ago: i64, succeeded: bool) -> Value {
+/// The start of the minute so many minutes ago.
+pub fn minute(ago: i64) -> String {
     let now = cluster::Timestamp::now();
-    let at = |minutes: i64| {
-        let shift = cluster::SignedDuration::from_mins(minutes);
-        now.checked_sub(shift).unwrap().to_string().split('.').next().unwrap().to_owned() + "Z"
-    };
+    let then = now.checked_sub(cluster::SignedDuration::from_mins(ago)).unwrap().to_string();
+    format!("{}:00Z", &then[..16])
+}
+
+/// A Job of a CronJob's schedule that was due so many minutes ago and took half a minute.
+pub fn past_job(cron_job: &str, minutes_ago: i64, succeeded: bool) -> Value {
+    let due = minute(minutes_ago);
+    let end = due.replace(":00Z", ":30Z");
     let condition = if succeeded {
         json!({"type": "Complete", "status": "True"})
     } else {
         json!({"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
-            "message": "Job has reached the specified backoff limit", "lastTransitionTime": at(minutes_ago - 1)})
+            "message": "Job has reached the specified backoff limit", "lastTransitionTime": end})
     };
     let mut metadata = metadata(&format!("{cron_job}-{minutes_ago}"), Some("apps"));
     metadata["ownerReferences"] =
         json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": cron_job, "controller": true}]);
-    metadata["annotations"] = json!({"batch.kubernetes.io/cronjob-scheduled-timestamp": at(minutes_ago)});
+    metadata["annotations"] = json!({"batch.kubernetes.io/cronjob-scheduled-timestamp": due});
     json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {},
-        "status": {"startTime": at(minutes_ago), "conditions": [condition],
-            "completionTime": succeeded.then(|| at(minutes_ago - 1))}})
+        "status": {"startTime": due, "conditions": [condition], "completionTime": succeeded.then_some(end)}})
 }
 
 /// Status of a pod whose container runs.

@@ -165,10 +165,11 @@ fn earlier_misses(
     let Some(from) = kept_since(cron_job, runs, now) else { return Vec::new() };
     let due: Vec<Timestamp> = runs.iter().filter_map(|run| run.due).collect();
     let until = last_due.checked_sub(SignedDuration::from_secs(1)).unwrap_or(last_due);
-    let mut expected = schedule.between(from, until, MOST + 1);
-    // A run that was started late carries the time it was due, so an exact comparison is right.
-    expected.retain(|at| !due.contains(at));
-    expected
+    let expected = schedule.between(from, until, MOST + 1);
+    // A run carries the time it was due; where that is not known, a time shortly after.
+    let ran = |at: Timestamp, next: Timestamp| due.iter().any(|due| (at..next).contains(due));
+    let nexts = expected.iter().skip(1).copied().chain([last_due]);
+    expected.iter().zip(nexts).filter(|(at, next)| !ran(**at, *next)).map(|(at, _)| *at).collect()
 }
 
 /// From when on every run has left a Job: limits on the history and the time to live remove older ones.
