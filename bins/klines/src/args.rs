@@ -3,6 +3,7 @@
 mod follow;
 mod look;
 mod proof;
+mod work;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use follow::*;
 pub use look::*;
 pub use proof::*;
+pub use work::*;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -98,6 +100,11 @@ Examples:
   klines gaps --symbols BTCUSDT --intervals 5m --since 2023-01-01 --output json")]
     Gaps(GapsArgs),
     /// Show every stored series: range, completeness, last run
+    #[command(after_help = "\
+Examples:
+  klines status
+  klines status --watch                          (draws again every 5 seconds)
+  klines status --output json")]
     Status(StatusArgs),
     /// Compare stored klines with the exchange or the archive, field by field
     #[command(after_help = "\
@@ -148,6 +155,23 @@ Examples:
   klines import --market um BTCUSDT-5m-2025-01.zip
   klines import --market spot --symbols BTCUSDT --intervals 1h mine.csv --dry-run")]
     Import(ImportArgs),
+    /// Cut what is missing into units of work, for many workers
+    #[command(after_help = "\
+Like `fill-gaps --dry-run`, in pieces. With --publish they go to the JetStream stream KLINES_WORK of NATS_URL.
+
+Examples:
+  klines plan --symbols BTCUSDT,ETHUSDT --intervals 1m --since listing
+  klines plan --symbols BTCUSDT,ETHUSDT --intervals 1m --since listing --publish")]
+    Plan(PlanArgs),
+    /// Take units of work from the queue and fill them, until it is empty
+    #[command(after_help = "\
+Any number of workers may run, on any number of machines with one store. A unit is off the queue only when its klines are
+committed; what a worker that died had in hand is done by another. Workers behind one address share the exchange's limit.
+
+Examples:
+  klines worker
+  klines worker --keep-on --source auto")]
+    Worker(WorkerArgs),
     /// Serve the dashboard: coverage, gaps, candles, runs, and what goes on right now
     #[command(after_help = "\
 For reading only, and for this machine alone, unless told otherwise. Nothing is loaded from anywhere else.
@@ -158,6 +182,15 @@ Examples:
   KLINES_SERVE_TOKEN=... klines serve            (with a button to fill gaps; the token is asked for)
   klines serve --listen 0.0.0.0:8080             (in a pod: see docs/dashboard.md)")]
     Serve(ServeArgs),
+    /// Write the state of the store as one HTML page: totals, maps, gaps, absences, last runs
+    #[command(after_help = "\
+The page needs no server, no script and no network. Its range is that of `klines gaps`.
+
+Examples:
+  klines report --html report.html
+  klines report --html btc.html --symbols BTCUSDT --intervals 5m,1h --since 2023-01-01
+  klines report --html - > report.html")]
+    Report(ReportArgs),
     /// See it work, offline: a local exchange, a store with holes, the fill, the proof
     #[command(after_help = "\
 Needs nothing and leaves nothing behind, unless told where to keep the store:
@@ -291,12 +324,20 @@ pub struct GapsArgs {
     /// List at most this many gaps per series (what is left out is said) [default: all]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Draw again every so many seconds, until interrupted [default: 5]
+    #[arg(long, conflicts_with = "recount", value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5",
+        value_parser = clap::value_parser!(u64).range(crate::ui::watch::FASTEST..))]
+    pub watch: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     #[command(flatten)]
     pub series: SeriesArgs,
+    /// Draw again every so many seconds, until interrupted [default: 5]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5",
+        value_parser = clap::value_parser!(u64).range(crate::ui::watch::FASTEST..))]
+    pub watch: Option<u64>,
 }
 
 #[derive(Debug, Args)]

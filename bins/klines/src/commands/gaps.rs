@@ -16,7 +16,9 @@ use super::symbols::Patterns;
 use crate::args::{GapsArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::settings::Settings;
-use crate::ui::table::{Align, render};
+use crate::signals::Stop;
+use crate::ui::table::{Align, Column, fit};
+use crate::ui::watch::watch;
 use crate::ui::{self, Style, grouped, map, percent, plural, span};
 
 /// What is known of one series.
@@ -37,19 +39,20 @@ impl Coverage {
 /// Lists the gaps of the series named, or of all that are stored.
 pub async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode, CliError> {
     let output = settings.output()?;
-    let url = settings.store_url()?;
-    // Counting the rows mends the store's own books on the way.
-    let store = if args.recount { Store::open(&url).await? } else { open_read_only(&url).await? };
     let mut clocks = Clocks::new(settings)?;
-    let mut found = Vec::new();
-    for record in records(settings, &store).await? {
-        // An end that lies days back needs no clock to be closed.
-        let settled = settings.until()?.is_some_and(|until| until < wall_clock().plus(-2 * 86_400_000));
-        let now = if settled { None } else { clocks.now(record.series.market).await };
-        let slots = range(settings, &record, now)?;
-        found.push(coverage(&store, &record.series, slots, args.recount).await?);
+    if let Some(every) = args.watch {
+        let stop = Stop::listen()?;
+        return watch(every, output, &stop, async || {
+            let found = look(settings, &mut clocks, false).await?;
+            Ok(if output == OutputFormat::Json {
+                format!("{}\n", as_json(&found))
+            } else {
+                human(&found, args.limit, Style::stdout(), ui::width())
+            })
+        })
+        .await;
     }
-    store.close().await?;
+    let found = look(settings, &mut clocks, args.recount).await?;
     if output == OutputFormat::Json {
         ui::out(&format!("{:#}\n", as_json(&found)))?;
     } else {
@@ -57,6 +60,20 @@ pub async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode, CliEr
     }
     let any = found.iter().any(|c| !c.missing.is_empty());
     Ok(ExitCode::from(if any { exit::INCOMPLETE } else { 0 }))
+}
+
+/// What every series asked for holds.
+async fn look(settings: &Settings, clocks: &mut Clocks, recount: bool) -> Result<Vec<Coverage>, CliError> {
+    let url = settings.store_url()?;
+    // Counting the rows mends the store's own books on the way.
+    let store = if recount { Store::open(&url).await? } else { open_read_only(&url).await? };
+    let mut found = Vec::new();
+    for record in records(settings, &store).await? {
+        let slots = clocks.range(settings, &record).await?;
+        found.push(coverage(&store, &record.series, slots, recount).await?);
+    }
+    store.close().await?;
+    Ok(found)
 }
 
 /// The series named, whether stored or not; those stored that match a pattern; or else all that are stored.
@@ -124,18 +141,27 @@ fn range(settings: &Settings, record: &SeriesRecord, now: Option<Millis>) -> Res
 }
 
 /// The exchange's clock, asked once per market and not for long: a report of gaps must not hang on a silent network.
-struct Clocks {
+pub struct Clocks {
     client: Client,
     known: BTreeMap<Market, Option<Millis>>,
 }
 
 impl Clocks {
-    fn new(settings: &Settings) -> Result<Self, CliError> {
+    /// Asks nobody yet.
+    pub fn new(settings: &Settings) -> Result<Self, CliError> {
         let config = settings.client()?;
         let timeout = config.timeout.min(Duration::from_secs(3));
         let config = ClientConfig { attempts: 1, timeout, ..config };
         let client = Client::new(config).map_err(pipeline::JobError::from)?;
         Ok(Self { client, known: BTreeMap::new() })
+    }
+
+    /// The range of a series that is looked at.
+    pub async fn range(&mut self, settings: &Settings, record: &SeriesRecord) -> Result<SlotRange, CliError> {
+        // An end that lies days back needs no clock to be closed.
+        let settled = settings.until()?.is_some_and(|until| until < wall_clock().plus(-2 * 86_400_000));
+        let now = if settled { None } else { self.now(record.series.market).await };
+        range(settings, record, now)
     }
 
     /// `None`, with a word of warning, when the exchange is out of reach.
@@ -224,13 +250,28 @@ fn human(found: &[Coverage], limit: Option<usize>, style: Style, width: usize) -
     out
 }
 
-/// The coverage map of several series.
+/// Fewest cells of a map.
+const FEWEST: usize = 8;
+
+/// The coverage map of several series, as wide as the terminal and no wider.
 pub fn draw(found: &[&Coverage], style: Style, width: usize) -> String {
-    let name_width = found.iter().map(|c| c.series.to_string().chars().count()).max().unwrap_or(0);
-    let cells = width.saturating_sub(name_width + 28).max(10);
+    let names: Vec<_> = found.iter().map(|c| c.series.to_string()).collect();
+    let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let share = |c: &Coverage| format!(" {:>6}", percent(c.stored() + c.absent.len(), c.slots.len()));
+    let missing = |c: &Coverage| match c.missing.len() {
+        0 => String::new(),
+        n => format!("  {} missing", grouped(n)),
+    };
+    let most =
+        |of: &dyn Fn(&Coverage) -> String| found.iter().map(|c| of(c).chars().count()).max().unwrap_or(0);
+    let (share_width, missing_width) = (most(&share), most(&missing));
+    let left = width.saturating_sub(name_width + 2 + share_width);
+    // How many are missing is in the lists, too: the map keeps its room first.
+    let with_missing = left >= missing_width + 24;
+    let cells = left.saturating_sub(if with_missing { missing_width } else { 0 }).max(FEWEST);
     let mut out = String::new();
     let mut axis = String::new();
-    for c in found {
+    for (c, name) in found.iter().zip(&names) {
         let line = map::axis(&c.series, c.slots, cells.min(usize::try_from(c.slots.len()).unwrap_or(cells)));
         if line != axis && !c.slots.is_empty() {
             out.push_str(&style.dim(&format!("{:name_width$}  {line}", "")));
@@ -238,21 +279,22 @@ pub fn draw(found: &[&Coverage], style: Style, width: usize) -> String {
             axis = line;
         }
         let cells = map::row(c.slots, &c.missing, &c.absent, cells, style);
-        let share = percent(c.stored() + c.absent.len(), c.slots.len());
-        let missing = if c.missing.is_empty() {
-            String::new()
-        } else {
-            format!("  {} missing", grouped(c.missing.len()))
-        };
-        out.push_str(&format!("{:name_width$}  {cells} {share:>6}{missing}\n", c.series.to_string()));
+        let missing = if with_missing { missing(c) } else { String::new() };
+        out.push_str(&format!("{name:name_width$}  {cells}{}{missing}\n", share(c)));
     }
-    out.push_str(&format!("{:name_width$}  {}\n", "", map::legend(style)));
+    out.push_str(&map::legend(style, name_width + 2, width));
+    out.push('\n');
     out
 }
 
 fn list(c: &Coverage, limit: Option<usize>) -> String {
-    let header =
-        [("from", Align::Left), ("to", Align::Left), ("klines", Align::Right), ("time", Align::Right)];
+    let column = |title, align, rank| Column { title, align, rank };
+    let columns = [
+        column("from", Align::Left, 0),
+        column("to", Align::Left, 2),
+        column("klines", Align::Right, 0),
+        column("time", Align::Right, 1),
+    ];
     let shown = limit.unwrap_or(usize::MAX);
     let row = |run: &SlotRange| {
         let time = c.series.interval.time_range(*run);
@@ -260,7 +302,7 @@ fn list(c: &Coverage, limit: Option<usize>) -> String {
         vec![time.since.minute(), time.until.minute(), grouped(run.len()), span(length)]
     };
     let rows: Vec<_> = c.missing.ranges().iter().take(shown).map(row).collect();
-    let mut out = render(&header, &rows);
+    let mut out = fit(&columns, &rows, ui::table_width());
     let left = c.missing.runs().saturating_sub(shown);
     if left > 0 {
         out.push_str(&format!("… and {} more (--limit {shown})\n", grouped(left as u64)));

@@ -8,6 +8,8 @@ mod follow;
 mod gaps;
 mod import;
 mod jobs;
+mod report;
+mod plan;
 mod schema;
 mod serve;
 mod show;
@@ -15,6 +17,7 @@ mod sources;
 mod status;
 mod symbols;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -68,7 +71,22 @@ pub fn flags(command: &Command) -> Flags {
             flags.extend(range_flags(&args.range));
             flags
         }
+        Command::Plan(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend(range_flags(&args.range));
+            flags
+        }
+        Command::Worker(args) => vec![
+            (keys::SOURCE, args.source.clone()),
+            (keys::IN_FLIGHT, args.in_flight.clone()),
+            (keys::RESERVE, args.reserve.clone()),
+        ],
         Command::Status(args) => series_flags(&args.series),
+        Command::Report(args) => {
+            let mut flags = series_flags(&args.series);
+            flags.extend(range_flags(&args.range));
+            flags
+        }
         Command::Serve(args) => vec![
             (keys::SERVE_LISTEN, args.listen.clone()),
             (keys::SERVE_TOKEN, args.token.clone()),
@@ -109,11 +127,14 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         }
         Command::Follow(args) => follow::run(context, &args, &Stop::listen()?).await,
         Command::Gaps(args) => gaps::run(&context.settings, &args).await,
-        Command::Status(_) => status::run(&context.settings).await,
+        Command::Plan(args) => plan::run(&context.settings, &args).await,
+        Command::Worker(args) => worker::run(context, &args, &Stop::listen()?).await,
+        Command::Status(args) => status::run(&context.settings, &args).await,
         Command::Certify(args) => certify::run(&context.settings, &args).await,
         Command::Export(args) => export::run(context, &args, &Stop::listen()?).await,
         Command::Import(args) => import::run(context, &args, &Stop::listen()?).await,
         Command::Verify(args) => verify::run(context, &args, &Stop::listen()?).await,
+        Command::Report(args) => report::run(&context.settings, &args).await,
         Command::Serve(_) => serve::run(context, &Stop::listen()?).await,
         Command::Demo(args) => demo::run(context, &args, &Stop::listen()?).await,
         Command::Simulate(args) => simulate(args).await,

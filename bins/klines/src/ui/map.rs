@@ -42,21 +42,32 @@ impl Cell {
     }
 }
 
-/// What the cells mean.
-pub fn legend(style: Style) -> String {
-    let entry = |cell: Cell, words: &str| format!("{} {words}", cell.draw(style));
-    [
-        entry(Cell::Full, "complete"),
-        format!(
-            "{}{}{} partly missing",
-            Cell::Most.draw(style),
-            Cell::Half.draw(style),
-            Cell::Little.draw(style)
-        ),
-        entry(Cell::Empty, "missing"),
-        entry(Cell::Absent, "absent at the exchange"),
-    ]
-    .join("   ")
+/// What the cells mean, on as many lines as it takes.
+pub fn legend(style: Style, indent: usize, width: usize) -> String {
+    let part = [Cell::Most, Cell::Half, Cell::Little].map(|cell| cell.draw(style)).concat();
+    let entries = [
+        (Cell::Full.draw(style), 1, "complete"),
+        (part, 3, "partly missing"),
+        (Cell::Empty.draw(style), 1, "missing"),
+        (Cell::Absent.draw(style), 1, "absent at the exchange"),
+    ];
+    let lengths: usize =
+        entries.iter().map(|(_, cells, words)| cells + 1 + words.len() + 3).sum::<usize>() - 3;
+    let indent = if indent + lengths > width { 0 } else { indent };
+    let (mut out, mut used) = (" ".repeat(indent), indent);
+    for (i, (cells, length, words)) in entries.iter().enumerate() {
+        let wanted = length + 1 + words.len();
+        if i > 0 && used + 3 + wanted > width {
+            out.push('\n');
+            used = 0;
+        } else if i > 0 {
+            out.push_str("   ");
+            used += 3;
+        }
+        out.push_str(&format!("{cells} {words}"));
+        used += wanted;
+    }
+    out
 }
 
 /// Draws the cells of one series.

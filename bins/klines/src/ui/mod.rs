@@ -3,6 +3,7 @@
 pub mod map;
 pub mod progress;
 pub mod table;
+pub mod watch;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -102,6 +103,17 @@ pub fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let known = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     asked.or_else(known).unwrap_or(100).clamp(40, 400)
+}
+
+/// Columns that a table may take: those of the terminal; where there is none, as many as it wants.
+pub fn table_width() -> usize {
+    let told = std::env::var_os("COLUMNS").is_some();
+    if told || io::stdout().is_terminal() { width() } else { usize::MAX }
+}
+
+/// Lines of the terminal on stdout; 24 when there is none to ask.
+pub fn height() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(24, |(_, height)| usize::from(height.0)).max(4)
 }
 
 /// `1234567` as `1,234,567`.
