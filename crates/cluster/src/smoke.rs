@@ -21,7 +21,7 @@ use crate::connect::Cluster;
 use crate::error::{ClusterError, ErrorKind};
 use crate::value::{name, namespace};
 
-pub use diagnose::{Diagnosis, DiagnosisFinding, diagnose};
+pub use diagnose::{Diagnosis, DiagnosisFinding, diagnose, explain};
 pub use job::{job_from, unique_suffix};
 pub use signs::{Sign, SignKind, signs};
 

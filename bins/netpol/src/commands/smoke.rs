@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::smoke::{self, Diagnosis, Event, Outcome, SmokeOptions, Trial};
-use cluster::{CRON_JOBS, Cluster, Select, SignedDuration, snapshot, status};
+use cluster::smoke::{self, Event, Outcome, SmokeOptions, Trial};
+use cluster::{CRON_JOBS, Cluster, Select, SignedDuration, status};
 use netpol::{Options, Profile};
 use serde::Serialize;
 use serde_json::Value;
@@ -175,26 +175,13 @@ async fn try_one(
     });
     let mut trial = smoke::run(cluster, cron_job, options, &own, stopped).await;
     if matches!(trial.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Vanished) {
-        match diagnose(cluster, &trial, profile).await {
-            Ok(diagnosis) => trial.diagnosis = Some(diagnosis),
-            Err(error) => trial.notes.push(format!("no diagnosis: {error}")),
-        }
+        let options = Options { profile, default_namespace: trial.namespace.clone(), ..Options::default() };
+        smoke::explain(cluster, cron_job, &mut trial, &options).await;
     }
     smoke::clean_up(cluster, &mut trial, options.keep).await;
     drop(own);
     let _ = forward.await;
     trial
-}
-
-/// While the pod is still there, so that its real labels count.
-async fn diagnose(
-    cluster: &Cluster,
-    trial: &Trial,
-    profile: Profile,
-) -> Result<Diagnosis, cluster::ClusterError> {
-    let snapshot = snapshot::take(cluster, Some(&trial.namespace)).await?;
-    let options = Options { profile, default_namespace: trial.namespace.clone(), ..Options::default() };
-    Ok(smoke::diagnose(&snapshot, &trial.namespace, &trial.cron_job, &options))
 }
 
 fn tell(name: &str, event: &Event, io: &mut Io) -> Result<(), Failure> {

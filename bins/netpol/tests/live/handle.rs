@@ -71,14 +71,14 @@ fn good(value: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-/// Answers one request.
-pub async fn answer(Extract(shared): Extract<Shared>, request: Request) -> Response {
+/// What is answered before the request is looked at.
+fn mood(shared: &Shared, request: &Request) -> Option<Response> {
     if shared.lock().moods.html {
-        return ([(header::CONTENT_TYPE, "text/html")], "<html>Please log in</html>").into_response();
+        return Some(([(header::CONTENT_TYPE, "text/html")], "<html>Please log in</html>").into_response());
     }
     let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if token != Some(&format!("Bearer {TOKEN}")) {
-        return failure(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
+        return Some(failure(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"));
     }
     let unavailable = {
         let mut state = shared.lock();
@@ -86,8 +86,13 @@ pub async fn answer(Extract(shared): Extract<Shared>, request: Request) -> Respo
         state.moods.unavailable = left.saturating_sub(1);
         left > 0
     };
-    if unavailable {
-        return failure(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "apiserver not ready");
+    unavailable.then(|| failure(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "apiserver not ready"))
+}
+
+/// Answers one request.
+pub async fn answer(Extract(shared): Extract<Shared>, request: Request) -> Response {
+    if let Some(response) = mood(&shared, &request) {
+        return response;
     }
     let Some(target) = target(request.uri().path()) else {
         return failure(

@@ -64,6 +64,8 @@ pub struct Moods {
     pub html: bool,
     /// Lines of the log, each after so many milliseconds.
     pub log: Vec<(u64, String)>,
+    /// A label that something gives to every new pod, whatever its template says.
+    pub injected: Option<(&'static str, &'static str)>,
     /// What happens to a Job, each after so many milliseconds.
     pub script: Vec<(u64, Step)>,
 }
@@ -134,6 +136,9 @@ impl Step {
                 pod["metadata"]["labels"]["job-name"] = job.into();
                 pod["metadata"]["ownerReferences"] =
                     json!([{"kind": "Job", "name": job, "controller": true}]);
+                if let Some((key, value)) = state.moods.injected {
+                    pod["metadata"]["labels"][key] = value.into();
+                }
                 pod["status"] = status;
                 state.objects.push(pod);
             }

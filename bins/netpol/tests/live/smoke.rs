@@ -74,6 +74,23 @@ fn the_json_has_outcome_signs_and_diagnosis() {
 }
 
 #[test]
+fn labels_that_the_pod_really_had_are_judged() {
+    let injected = Some(("component", "klines-gap-filler-v2"));
+    let api =
+        Api::start(repaired(), Moods { script: failing(), injected, log: lines(&[DNS]), ..Moods::default() });
+    let ran = netpol(&api, &["smoke", FILLER]);
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!(ran.out);
+}
+
+#[test]
+fn without_names_and_without_a_policy_in_the_way_it_is_the_resolver() {
+    let api = Api::start(repaired(), Moods { script: failing(), log: lines(&[DNS]), ..Moods::default() });
+    let ran = netpol(&api, &["smoke", FILLER]);
+    assert!(ran.out.contains("policies: the policies allow DNS: look at the resolver"), "{}", ran.all());
+}
+
+#[test]
 fn a_failure_that_no_policy_explains_is_not_blamed_on_one() {
     let log = lines(&["Traceback: ValueError: bad interval"]);
     let api = Api::start(repaired(), Moods { script: failing(), log, ..Moods::default() });

@@ -77,21 +77,9 @@ pub(super) async fn follow(
         if *stopped.borrow() {
             break End::new(Outcome::Interrupted, "stopped before it ended");
         }
-        match follower.look().await {
-            Ok(Some(end)) => break end,
-            Ok(None) => failures = 0,
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                break End::new(
-                    Outcome::Vanished,
-                    "the Job is gone: somebody or something removed it while it ran",
-                );
-            }
-            Err(error) => {
-                failures += 1;
-                if failures >= PATIENCE || matches!(error.kind, ErrorKind::Refused | ErrorKind::Credentials) {
-                    break End::error(&error);
-                }
-            }
+        let looked = follower.look().await;
+        if let Some(end) = ended(looked, &mut failures) {
+            break end;
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -113,6 +101,24 @@ pub(super) async fn follow(
     };
     follower.drain(trial, options, &mut incoming).await;
     End { pod: follower.last_pod.take(), ..end }
+}
+
+/// Whether what was seen is the end; failures in a row are counted and waited out for a while.
+fn ended(looked: Result<Option<End>, ClusterError>, failures: &mut u32) -> Option<End> {
+    let error = match looked {
+        Ok(end) => {
+            *failures = 0;
+            return end;
+        }
+        Err(error) => error,
+    };
+    if error.kind == ErrorKind::NotFound {
+        let reason = "the Job is gone: somebody or something removed it while it ran";
+        return Some(End::new(Outcome::Vanished, reason));
+    }
+    *failures += 1;
+    let hopeless = matches!(error.kind, ErrorKind::Refused | ErrorKind::Credentials);
+    (hopeless || *failures >= PATIENCE).then(|| End::error(&error))
 }
 
 fn take(trial: &mut Trial, options: &SmokeOptions, events: &mpsc::UnboundedSender<Event>, line: Line) {
