@@ -43,7 +43,9 @@ pub async fn run(settings: &Settings, args: &ReportArgs) -> Result<ExitCode, Cli
             format!("from {}", since.minute())
         }
         (_, Some(until)) => format!("until {}", until.minute()),
-        _ => "from the first stored kline to the last closed one".into(),
+        _ => {
+            "from the first stored kline to the last closed one, as far as the exchange could be asked".into()
+        }
     };
     let report = Report {
         store: masked(&url),

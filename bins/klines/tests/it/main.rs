@@ -19,6 +19,9 @@ mod outages;
 mod received;
 #[cfg(feature = "mysql")]
 mod scene;
+mod serve;
 mod support;
 mod symbols;
 mod verify;
+#[cfg(feature = "mysql")]
+mod workers;

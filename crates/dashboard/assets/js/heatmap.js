@@ -116,7 +116,7 @@ export function heatmap(open) {
     const years = [];
     for (let at = from; at < from + months; at = (Math.floor(at / 12) + 1) * 12) {
       const end = Math.min((Math.floor(at / 12) + 1) * 12, from + months);
-      years.push(h("th", { scope: "colgroup", colspan: end - at }, end - at > 3 ? `${Math.floor(at / 12)}` : ""));
+      years.push(h("th", { scope: "colgroup", colspan: end - at }, end - at > 3 || months < 12 ? `${Math.floor(at / 12)}` : ""));
     }
     const atEnd = frame.scrollLeft === 0;
     fill(grid,

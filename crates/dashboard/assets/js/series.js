@@ -49,8 +49,11 @@ export function seriesPage(main, series, query) {
   const chart = candles(series);
   const step = intervalMs(series.interval);
   let gaps = { total: 0, ranges: [] };
+  // The gap that is shown, by its start: where to step on from.
+  let at = null;
   /** Shows a stretch of time; where a gap touches it, as much of the gap as there is room for. */
   const reveal = (since, until = since + step) => {
+    at = null;
     const gap = gaps.ranges.find((g) => Date.parse(g.since) < until && since < Date.parse(g.until));
     const middle = gap ? Date.parse(gap.since) : (since + until) / 2;
     const where = gap && gap.klines <= 1500 ? { since: new Date(Date.parse(gap.since) - 150 * step).toISOString(), limit: gap.klines + 300, focus: gap }
@@ -66,6 +69,7 @@ export function seriesPage(main, series, query) {
 
   const showHole = (hole) => {
     reveal(Date.parse(hole.since));
+    at = Date.parse(hole.since);
     chart.element.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
   const jump = (direction) => () => {
@@ -74,10 +78,8 @@ export function seriesPage(main, series, query) {
     const middle = at ?? Date.parse(direction > 0 ? shown.since : shown.until);
     const starts = gaps.ranges.map((g) => Date.parse(g.since));
     const next = direction > 0 ? starts.find((t) => t > middle) ?? starts[0] : starts.findLast((t) => t < middle) ?? starts.at(-1);
-    at = next;
     showHole(gaps.ranges[starts.indexOf(next)]);
   };
-  let at = null;
   const button = (text, label, onclick) => h("button", { type: "button", "aria-label": label, onclick }, text);
   const previousGap = button("‹ gap", "Previous gap", jump(-1));
   const nextGap = button("gap ›", "Next gap", jump(1));
