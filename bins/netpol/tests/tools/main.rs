@@ -233,13 +233,13 @@ fn report_is_one_page_with_findings_needs_and_connections() {
     let folder = folder();
     let ran = netpol(folder.path(), &["report", "k8s", "--html", "out.html"]);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
-    assert_eq!(ran.out, "out.html: 1 error, 0 warnings, 2 notes\n");
+    assert_eq!(ran.out, "out.html: 1 error, 0 warnings, 1 note\n");
     let page = fs::read_to_string(folder.path().join("out.html")).unwrap();
     for words in [
         "filler cannot resolve any host name (DNS, 53/UDP and 53/TCP)",
         "component differs: policy wants loader, pod has filler",
         "<code>netpol fix k8s --write k8s/network-policy-filler.yaml</code>",
-        "API_URL (env value) at k8s/jobs.yaml:",
+        "API_URL (a literal value) at k8s/jobs.yaml:",
         "✗ denied",
         "✓ allowed",
         "Who can reach whom",
@@ -258,7 +258,17 @@ fn every_command_has_a_manual_page_and_examples() {
     let folder = folder();
     assert_eq!(netpol(folder.path(), &["man", "--out", "man1"]).code, 0);
     let commands = [
-        "check", "completions", "diff", "explain", "fix", "labels", "man", "prove", "reach", "report", "rules",
+        "check",
+        "completions",
+        "diff",
+        "explain",
+        "fix",
+        "labels",
+        "man",
+        "prove",
+        "reach",
+        "report",
+        "rules",
     ];
     for command in commands {
         let page = fs::read_to_string(folder.path().join(format!("man1/netpol-{command}.1"))).unwrap();

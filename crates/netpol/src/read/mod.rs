@@ -224,6 +224,7 @@ fn is_patch(node: &Node<'_>) -> bool {
     let Some(Value::Seq(containers)) = containers else { return false };
     spec.get("selector").is_none()
         && template.get("metadata").is_none()
+        && !containers.is_empty()
         && containers.iter().all(|container| container.get("image").is_none())
         && !holds_template(node)
 }

@@ -49,7 +49,10 @@ fn the_page_says_what_the_terminal_says() {
     if words != include_str!("page.txt") {
         let new = std::env::temp_dir().join("netpol-page.txt");
         std::fs::write(&new, &words).unwrap();
-        panic!("the page changed: {} has the new words; when they are right, they belong into page.txt", new.display());
+        panic!(
+            "the page changed: {} has the new words; when they are right, they belong into page.txt",
+            new.display()
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use crate::findings::Severity;
 use crate::model::Model;
 use crate::needs::WorkloadNeeds;
-use crate::reach_render::{ReachReport, draw, escape, plural, write_list, write_matrix};
+use crate::reach_render::{NodeKind, ReachReport, draw, escape, plural, write_list, write_matrix};
 
 use super::Context;
 
@@ -102,6 +102,16 @@ fn card(text: &mut String, count: usize, word: &str, class: &str) {
     let _ = write!(text, "<li class=\"{class}\"><b>{count}</b> {word}{plural}</li>");
 }
 
+/// Workloads without any allowed connection: they are in no row and no column.
+fn cut_off(reach: &ReachReport) -> Vec<&str> {
+    let connected = |index: usize| reach.connections.iter().any(|one| one.from == index || one.to == index);
+    let nodes = reach.nodes.iter().enumerate();
+    nodes
+        .filter(|(index, node)| node.kind == NodeKind::Workloads && !connected(*index))
+        .map(|(_, node)| node.name.as_str())
+        .collect()
+}
+
 fn write_reach(text: &mut String, reach: &ReachReport) {
     text.push_str("<section id=\"reach\" aria-labelledby=\"reach-title\">\n<h2 id=\"reach-title\">Who can reach whom</h2>\n");
     text.push_str(
@@ -109,6 +119,11 @@ fn write_reach(text: &mut String, reach: &ReachReport) {
          means every port, a question mark what the files do not tell, a dot that nothing is allowed.</p>\n",
     );
     write_matrix(text, reach);
+    let alone = cut_off(reach);
+    if !alone.is_empty() {
+        let _ =
+            writeln!(text, "<p class=\"hint\">Nothing may go from or to: {}.</p>", escape(&alone.join(", ")));
+    }
     let _ = writeln!(
         text,
         "<h3>As a graph</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Graph of connections\">{}</div>",

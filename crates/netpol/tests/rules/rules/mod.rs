@@ -3,6 +3,7 @@
 mod breadth;
 mod dns;
 mod ports;
+mod quiet;
 mod schema;
 mod selectors_and_needs;
 mod unknown;
