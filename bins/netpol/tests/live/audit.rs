@@ -24,6 +24,34 @@ fn a_repaired_cluster_is_clean() {
 }
 
 #[test]
+fn with_everything_read_no_verdict_is_left_open_that_the_cluster_decides() {
+    let mut objects = repaired();
+    objects.push(
+        json!({"kind": "Deployment", "metadata": {"name": "coredns", "namespace": "kube-system", "uid": "u"},
+        "spec": {"selector": {"matchLabels": {"k8s-app": "kube-dns"}}, "template": {"metadata": {"labels": {
+            "k8s-app": "kube-dns"}}, "spec": {"containers": [{"name": "coredns", "ports": [
+                {"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}]}]}}}}),
+    );
+    // Names by a label that only the real namespace tells.
+    objects[1]["metadata"]["labels"]["role"] = "dns".into();
+    let to = json!([{"namespaceSelector": {"matchLabels": {"role": "dns"}}, "podSelector": {"matchLabels": {
+        "k8s-app": "kube-dns"}}}]);
+    let ports = json!([{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]);
+    for policy in objects.iter_mut().filter(|one| one["kind"] == "NetworkPolicy") {
+        if policy["metadata"]["name"] == "allow-binance-gap-filler" {
+            policy["spec"]["egress"] =
+                json!([{"to": to, "ports": ports}, {"ports": [{"port": 443}, {"port": 3306}]}]);
+        }
+    }
+    let api = Api::start(objects, Moods::default());
+    assert_eq!(netpol(&api, &["audit", "-A"]).code, 0);
+    api.state().objects[1]["metadata"]["labels"]["role"] = "other".into();
+    let ran = netpol(&api, &["audit", "-A"]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(ran.out.contains("error[NP101]: binance-klines-gap-filler-m5 cannot resolve"), "{}", ran.all());
+}
+
+#[test]
 fn a_list_in_pages_is_read_to_its_end() {
     let api = Api::start(incident(), Moods { page: Some(1), ..Moods::default() });
     let whole = Api::start(incident(), Moods::default());

@@ -123,6 +123,22 @@ fn a_login_helper_gives_the_token() {
 }
 
 #[test]
+fn a_proxy_is_used() {
+    let api = start();
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (stream, _) = proxy.accept().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stream), &mut line).unwrap();
+        line
+    });
+    let output = command(&api, &["status"]).env("HTTPS_PROXY", address).env("NO_PROXY", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(asked.join().unwrap(), format!("CONNECT 127.0.0.1:{} HTTP/1.1\r\n", api.port()));
+}
+
+#[test]
 fn a_right_that_is_missing() {
     let forbidden = ["list cronjobs"].map(str::to_owned).into();
     let api = Api::start(incident(), Moods { forbidden, ..Moods::default() });
