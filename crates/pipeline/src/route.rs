@@ -26,6 +26,8 @@ const MOST_REFUSED: usize = 5;
 /// Rows of a batch without a trade that are worth this much weight are asked of REST instead: the archive is known to have empty rows
 /// where trading went on, and REST to have the trades.
 const DOUBT_WEIGHT: u32 = 2;
+/// Files of months fetched at once for one series: they are megabytes each, and wait in memory for those before them.
+const MONTHS_AHEAD: usize = 2;
 /// Round trip assumed before the first answer.
 const RTT: Duration = Duration::from_millis(75);
 
@@ -199,6 +201,8 @@ impl Filler<'_> {
         pass: &mut Pass,
     ) -> Result<(), JobError> {
         let (archive, stop) = (reading.archive, self.stop);
+        let months = files.iter().any(|file| file.period().is_month());
+        let ahead = archive.config().downloads.clamp(1, if months { MONTHS_AHEAD } else { usize::MAX });
         let mut opened = futures_util::stream::iter(files)
             .take_while(|_| std::future::ready(!stop.is_cancelled()))
             .map(|file| async move {
@@ -207,7 +211,7 @@ impl Filler<'_> {
                     () = stop.cancelled() => (file, None),
                 }
             })
-            .buffered(archive.config().downloads.max(1));
+            .buffered(ahead);
         while let Some((file, opened)) = opened.next().await {
             let found = match opened {
                 None => return Err(JobError::Interrupted),

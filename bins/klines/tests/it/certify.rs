@@ -190,3 +190,64 @@ fn what_is_no_certificate_is_wrong_usage() {
     let (code, out, _) = run(offline(folder.path(), "certify").env("KLINES_OUTPUT", "human"));
     assert!(code == 0 && out.contains("nothing is stored yet"), "{out}");
 }
+
+/// Real klines in stores behind servers.
+#[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
+mod on_servers {
+    use test_servers::{Mariadb, Mongo, Postgres};
+
+    use super::*;
+
+    /// Takes real klines in, certifies, verifies nothing but what is stored, and takes the export of it in elsewhere.
+    fn has_the_certificate_of_the_files(url: &str) {
+        let Some(zips) = shared("data/spot/daily/klines/BTCUSDT/1m") else { return };
+        let Some(um) = shared("data/futures/um/monthly/klines/BTCUSDT/5m/BTCUSDT-5m-2025-02.csv") else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let report = ok(offline(folder.path(), "import").args([&zips, &um]).args(["--store", url]));
+        assert_eq!(report["totals"]["new"], 2880 + 8064);
+        let of_store = certificate(folder.path(), &["--store", url]);
+        let of_files = certificate(folder.path(), &["--from", path(&zips), path(&um)]);
+        assert_eq!(digests(&of_store), digests(&of_files));
+        // Nothing in it but the source says where it is from.
+        assert_eq!(of_store["series"], of_files["series"]);
+        for format in ["csv", "parquet"] {
+            let out = folder.path().join(format);
+            ok(offline(folder.path(), "export").args([
+                "--store",
+                url,
+                "--format",
+                format,
+                "--out",
+                path(&out),
+            ]));
+            let exported = certificate(folder.path(), &["--from", path(&out)]);
+            assert_eq!(digests(&of_store), digests(&exported), "{format}");
+        }
+        let again =
+            ok(offline(folder.path(), "import").arg(folder.path().join("parquet")).args(["--store", url]));
+        assert_eq!((&again["totals"]["new"], &again["totals"]["unchanged"]), (&0.into(), &10_944.into()));
+    }
+
+    #[test]
+    fn mysql_has_the_certificate_of_the_files() {
+        let Some(server) = Mariadb::start(&[]) else { return };
+        has_the_certificate_of_the_files(&format!(
+            "mysql://klines:k@{}",
+            server.database("proof", "klines", "k")
+        ));
+    }
+
+    #[test]
+    fn postgres_has_the_certificate_of_the_files() {
+        let Some(server) = Postgres::start(&[]) else { return };
+        has_the_certificate_of_the_files(&format!("postgres://proof@{}", server.database("proof", "proof")));
+    }
+
+    #[test]
+    fn mongodb_has_the_certificate_of_the_files() {
+        let Some(server) = Mongo::start() else { return };
+        has_the_certificate_of_the_files(&server.uri(&format!("klines_proof_{}", std::process::id())));
+    }
+}

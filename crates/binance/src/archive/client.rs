@@ -11,6 +11,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::cache::Cache;
+use super::pick::Buffers;
 use super::spool::Spool;
 use super::unzip::most_bytes;
 use super::{ArchiveError, ArchiveFile, CacheConfig, Opened};
@@ -81,6 +82,7 @@ struct Inner {
     http: Http,
     downloads: Semaphore,
     parsers: Arc<Semaphore>,
+    buffers: Buffers,
     cache: Option<Cache>,
     clock: OnceCell<(Instant, Millis)>,
     outage: Mutex<Option<(Instant, ArchiveError)>>,
@@ -118,6 +120,7 @@ impl Archive {
             http: Http::new(&retry),
             downloads: Semaphore::new(config.downloads.max(1)),
             parsers: Arc::new(Semaphore::new(config.parsers.max(1))),
+            buffers: Buffers::default(),
             cache: config.cache.clone().map(Cache),
             clock: OnceCell::new(),
             outage: Mutex::new(None),
@@ -240,7 +243,14 @@ impl Archive {
     }
 
     fn ready(&self, file: &ArchiveFile, spool: Spool, sha256: String, cached: bool) -> Opened {
-        Opened { file: file.clone(), spool, sha256, cached, permits: self.0.parsers.clone() }
+        Opened {
+            file: file.clone(),
+            spool,
+            sha256,
+            cached,
+            permits: self.0.parsers.clone(),
+            buffers: self.0.buffers.clone(),
+        }
     }
 
     /// The SHA-256 of a file by its CHECKSUM; `None` when there is none (yet).

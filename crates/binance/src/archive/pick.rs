@@ -1,7 +1,7 @@
 //! Rows of a verified file, in batches, in order, each once.
 
 use std::io::{Read, Seek};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kline::{Kline, Millis};
 use tokio::sync::{Semaphore, mpsc};
@@ -14,7 +14,26 @@ use super::{ArchiveError, ArchiveFile};
 /// Most rows in memory at once, 13 MiB: a day of seconds, or two months of minutes.
 const BATCH: usize = 90_000;
 /// Most rows handed on at once, so that what is made of them stays small too.
-const PORTION: usize = 10_000;
+const PORTION: usize = 2_500;
+
+/// Rows read at once of a file that does not say how many it should have.
+const WINDOW: usize = 10_000;
+
+/// Room for the rows of whole files, used again and again: freed and taken anew by ever other threads, these megabytes would
+/// stay with each of them.
+#[derive(Clone, Default)]
+pub(super) struct Buffers(Arc<Mutex<Vec<Vec<Kline>>>>);
+
+impl Buffers {
+    fn take(&self) -> Vec<Kline> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut buffer: Vec<Kline>) {
+        buffer.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
 /// Files with rows twice exist, whole blocks of them even three times; with more than this something else is wrong.
 const MOST_COPIES: usize = 4;
 
@@ -26,6 +45,7 @@ pub struct Opened {
     pub(super) cached: bool,
     /// Lets only so many files have rows in memory at once.
     pub(super) permits: Arc<Semaphore>,
+    pub(super) buffers: Buffers,
 }
 
 /// Some rows of a file.
@@ -71,17 +91,19 @@ impl Opened {
         self.cached
     }
 
-    /// Unzips and parses on a thread of its own. Rows arrive in batches of at most 10,000, when the CRC of the whole file is known to be right; an error
+    /// Unzips and parses on a thread of its own. Rows arrive in batches of at most 2,500, when the CRC of the whole file is known to be right; an error
     /// is the last thing to arrive.
     pub fn batches(self) -> mpsc::Receiver<Result<Batch, ArchiveError>> {
         let (send, receive) = mpsc::channel(1);
-        let Self { file, spool, permits, .. } = self;
+        let Self { file, spool, permits, buffers, .. } = self;
         let parse = move || {
             // A receiver that is gone wants nothing any more, not even the error.
             let deliver = |batch| send.blocking_send(Ok(batch)).is_ok();
-            if let Err(error) = read(&file, spool, BATCH, deliver) {
+            let mut buffer = buffers.take();
+            if let Err(error) = read(&file, spool, BATCH, &mut buffer, deliver) {
                 let _ = send.blocking_send(Err(error));
             }
+            buffers.give_back(buffer);
         };
         tokio::spawn(async move {
             let permit = permits.acquire_owned().await;
@@ -94,7 +116,7 @@ impl Opened {
     }
 }
 
-/// Reads the zip of a file, wherever it lies; `deliver` gets batches of at most 10,000 rows until it says `false`.
+/// Reads the zip of a file, wherever it lies; `deliver` gets batches of at most 2,500 rows until it says `false`.
 ///
 /// # Errors
 /// [`ArchiveError`]
@@ -103,7 +125,7 @@ pub fn read_zip(
     source: impl Read + Seek,
     deliver: impl FnMut(Batch) -> bool,
 ) -> Result<(), ArchiveError> {
-    read(file, source, BATCH, deliver)
+    read(file, source, BATCH, &mut Vec::new(), deliver)
 }
 
 /// Reads a zip of any name, whose only member is a CSV of any name and size; `deliver` as above. `label` names it in errors.
@@ -117,7 +139,7 @@ pub fn read_unnamed_zip(
 ) -> Result<(), ArchiveError> {
     let mut zip = Zip::open_unnamed(label, source)?;
     zip.verify()?;
-    rows(label, None, zip.csv()?, PORTION, deliver)
+    rows(label, None, zip.csv()?, WINDOW, &mut Vec::new(), deliver)
 }
 
 /// Reads CSV; `deliver` as above. Rows of a file that says how many slots it should hold are put in order, where that is
@@ -131,8 +153,8 @@ pub fn read_csv(
     source: impl Read,
     deliver: impl FnMut(Batch) -> bool,
 ) -> Result<(), ArchiveError> {
-    let batch = if slots.is_some_and(|slots| slots <= BATCH as u64) { BATCH } else { PORTION };
-    rows(label, slots, source, batch, deliver)
+    let batch = if slots.is_some_and(|slots| slots <= BATCH as u64) { BATCH } else { WINDOW };
+    rows(label, slots, source, batch, &mut Vec::new(), deliver)
 }
 
 /// Reads a zip; `deliver` gets batches until it says `false`.
@@ -140,6 +162,7 @@ pub(super) fn read(
     file: &ArchiveFile,
     source: impl Read + Seek,
     batch: usize,
+    buffer: &mut Vec<Kline>,
     deliver: impl FnMut(Batch) -> bool,
 ) -> Result<(), ArchiveError> {
     let mut zip = Zip::open(file, source)?;
@@ -148,7 +171,7 @@ pub(super) fn read(
         // Rows will be handed on before the end is reached, so the end is looked at first.
         zip.verify()?;
     }
-    rows(&file.key(), Some(slots), zip.csv()?, batch, deliver)
+    rows(&file.key(), Some(slots), zip.csv()?, batch, buffer, deliver)
 }
 
 /// Reads rows; `slots` are those the file should hold, where that is known.
@@ -157,6 +180,7 @@ fn rows(
     slots: Option<u64>,
     source: impl Read,
     batch: usize,
+    buffer: &mut Vec<Kline>,
     mut deliver: impl FnMut(Batch) -> bool,
 ) -> Result<(), ArchiveError> {
     let slots = slots.and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);
@@ -166,27 +190,27 @@ fn rows(
     let mut last = None;
     let mut told = Unreadable::default();
     loop {
-        let mut rows = Vec::with_capacity(slots.saturating_add(1).min(batch));
-        let more = reader.read(&mut rows, most).map_err(|error| content(label, error))?;
+        buffer.clear();
+        buffer.reserve(slots.saturating_add(1).min(batch));
+        let more = reader.read(buffer, most).map_err(|error| content(label, error))?;
         if more && whole {
             let detail = format!("it has more than {most} rows, and should have {slots}");
             return Err(ArchiveError::Content { file: label.to_owned(), detail });
         }
-        let mut out = tidy(rows, &mut last);
+        let mut out = tidy(buffer, &mut last);
         let bad = reader.unreadable();
         out.unreadable.rows = bad.rows - told.rows;
         out.unreadable.shown = bad.shown[told.shown.len()..].to_vec();
         told = bad.clone();
-        if !portions(out, &mut deliver) || !more {
+        if !portions(out, buffer, &mut deliver) || !more {
             return Ok(());
         }
     }
 }
 
-/// Hands a batch on in portions; what is not rows goes with the first.
-fn portions(mut batch: Batch, deliver: &mut impl FnMut(Batch) -> bool) -> bool {
-    let rows = std::mem::take(&mut batch.rows);
-    let mut rows = rows.into_iter();
+/// Hands rows on in portions; what else there is of a batch goes with the first.
+fn portions(mut batch: Batch, rows: &mut Vec<Kline>, deliver: &mut impl FnMut(Batch) -> bool) -> bool {
+    let mut rows = rows.drain(..);
     loop {
         batch.rows = Vec::with_capacity(rows.len().min(PORTION));
         batch.rows.extend(rows.by_ref().take(PORTION));
@@ -207,8 +231,8 @@ fn content(label: &str, error: CsvError) -> ArchiveError {
     }
 }
 
-/// Puts rows in order and keeps each once. `last` is the last open time handed on before.
-fn tidy(mut rows: Vec<Kline>, last: &mut Option<Millis>) -> Batch {
+/// Puts rows in order and keeps each once; tells what else there was. `last` is the last open time handed on before.
+fn tidy(rows: &mut Vec<Kline>, last: &mut Option<Millis>) -> Batch {
     let mut out = Batch::default();
     let ascending = rows.windows(2).all(|pair| pair[0].open_time < pair[1].open_time);
     if !ascending {
@@ -233,7 +257,6 @@ fn tidy(mut rows: Vec<Kline>, last: &mut Option<Millis>) -> Batch {
     out.disputed.dedup();
     rows.retain(|row| out.disputed.binary_search(&row.open_time).is_err());
     *last = rows.last().map(|row| row.open_time).max(*last);
-    out.rows = rows;
     out
 }
 
@@ -280,7 +303,7 @@ mod tests {
         rows.iter().for_each(|row| write_row(&mut zip, row, Unit::Milliseconds).unwrap());
         zip.write_all(b"rubbish,\n").unwrap();
         let mut out = Vec::new();
-        read(&file(), zip.finish().unwrap(), batch, |batch| {
+        read(&file(), zip.finish().unwrap(), batch, &mut Vec::new(), |batch| {
             out.push(batch);
             true
         })?;
@@ -315,16 +338,16 @@ mod tests {
 
     #[test]
     fn a_large_batch_is_handed_on_in_portions() {
-        let rows: Vec<_> = (0..25_001).map(|i| row(i, 5)).collect();
+        let rows: Vec<_> = (0..6_001).map(|i| row(i, 5)).collect();
         let disputed = vec![row(0, 5).open_time];
         let mut out = Vec::new();
-        let whole = Batch { rows: rows.clone(), disputed: disputed.clone(), ..Batch::default() };
-        assert!(portions(whole, &mut |batch| {
+        let whole = Batch { disputed, ..Batch::default() };
+        assert!(portions(whole, &mut rows.clone(), &mut |batch| {
             out.push(batch);
             true
         }));
         let sizes: Vec<_> = out.iter().map(|batch| (batch.rows.len(), batch.disputed.len())).collect();
-        assert_eq!(sizes, [(10_000, 1), (10_000, 0), (5_001, 0)]);
+        assert_eq!(sizes, [(2_500, 1), (2_500, 0), (1_001, 0)]);
         assert_eq!(out.into_iter().flat_map(|batch| batch.rows).collect::<Vec<_>>(), rows);
     }
 

@@ -9,4 +9,5 @@ mod follow;
 mod real_data;
 mod support;
 mod together;
+mod verify;
 mod weight;
