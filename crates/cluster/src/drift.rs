@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use netpol::Input;
 use netpol::findings::{Finding, Ignore, ObjectId, Severity, Suppression};
-use netpol::object::{Labels, Meta, NetworkPolicy, Workload};
+use netpol::object::{Labels, Meta, Namespace, NetworkPolicy, Workload};
 
 use words::{policy_words, selector_words};
 
@@ -21,6 +21,7 @@ pub const RULE: &str = "NP702";
 pub struct Manifests {
     policies: Vec<NetworkPolicy>,
     workloads: Vec<Workload>,
+    namespaces: Vec<Namespace>,
 }
 
 /// What is compared with what.
@@ -45,9 +46,9 @@ impl Manifests {
         let is_ours = |meta: &Meta| meta.span.file.0 as usize >= live_files;
         let policies = input.policies.extract_if(.., |one| is_ours(&one.meta)).collect();
         let workloads = input.workloads.extract_if(.., |one| is_ours(&one.meta)).collect();
+        let namespaces = input.namespaces.extract_if(.., |one| is_ours(&one.meta)).collect();
         input.services.retain(|one| !is_ours(&one.meta));
         input.ingresses.retain(|one| !is_ours(&one.meta));
-        input.namespaces.retain(|one| !is_ours(&one.meta));
         input.config_maps.retain(|one| !is_ours(&one.meta));
         input.secrets.retain(|one| !is_ours(&one.meta));
         input.autoscalers.retain(|one| !is_ours(&one.meta));
@@ -55,7 +56,7 @@ impl Manifests {
         input.service_monitors.retain(|one| !is_ours(&one.meta));
         input.admin_policies.retain(|one| !is_ours(&one.meta));
         input.others.retain(|one| !is_ours(&one.meta));
-        Self { policies, workloads }
+        Self { policies, workloads, namespaces }
     }
 
     /// What is missing in the cluster, what only the cluster has, and what differs.
@@ -64,6 +65,7 @@ impl Manifests {
         let mut findings = Vec::new();
         self.policies(with, &mut findings);
         self.workloads(with, &mut findings);
+        self.namespaces(with, &mut findings);
         for finding in &mut findings {
             finding.rule = RULE;
         }
@@ -130,6 +132,36 @@ impl Manifests {
                 .map(|(_, one)| *one)
                 .collect();
             findings.extend(only_live(with, space, &extra));
+        }
+    }
+}
+
+impl Manifests {
+    /// Labels that the manifests give to namespaces. Others may add more: only those are compared.
+    fn namespaces(&self, with: &Comparison<'_>, findings: &mut Vec<Finding>) {
+        for ours in self.namespaces.iter().filter(|one| !one.meta.templated) {
+            let live = with.input.namespaces.iter().find(|live| live.meta.name.value == ours.meta.name.value);
+            let Some(live) = live else { continue };
+            let theirs = pairs(&live.meta.labels);
+            let differing: Vec<String> = pairs(&ours.meta.labels)
+                .into_iter()
+                .filter(|(key, value)| theirs.get(key) != Some(value))
+                .map(|(key, value)| {
+                    let there = theirs.get(key).copied().unwrap_or("no such label");
+                    format!("label {key}: {there} in the cluster, {value} in the manifest")
+                })
+                .collect();
+            if differing.is_empty() {
+                continue;
+            }
+            let message = format!("namespace {} has other labels in the cluster", live.meta.name);
+            let mut finding = warning(with, &live.meta, message)
+                .note_at("the manifest is at {}", ours.meta.name.span)
+                .note("rules with a namespaceSelector look at them");
+            for words in differing {
+                finding = finding.note(words);
+            }
+            findings.push(finding.fix("apply the manifest, or take the live change into it"));
         }
     }
 }

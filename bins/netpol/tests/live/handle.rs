@@ -138,6 +138,11 @@ pub async fn answer(Extract(shared): Extract<Shared>, request: Request) -> Respo
     }
     let known = KINDS.iter().find(|(plural, group, _)| *plural == target.plural && *group == target.group);
     let Some((_, _, kind)) = known else {
+        // Groups that are not installed are answered by the router, not by the API.
+        let is_group = KINDS.iter().any(|(_, group, _)| *group == target.group);
+        if !is_group {
+            return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+        }
         return failure(
             StatusCode::NOT_FOUND,
             "NotFound",

@@ -89,6 +89,22 @@ fn other_pod_labels_and_schedules_are_told() {
 }
 
 #[test]
+fn labels_of_namespaces_are_compared_as_far_as_the_manifest_gives_them() {
+    let namespace = |labels: &str| {
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: apps, labels: {{{labels}}}}}\n")
+    };
+    let live = [namespace("team: data, added: by-others")];
+    assert_eq!(drift(&live, &[namespace("team: data")]), Vec::<String>::new());
+    assert_eq!(
+        drift(&live, &[namespace("team: market")]),
+        [
+            "NP702 warning: namespace apps has other labels in the cluster [the manifest is at k8s/0:3:18; rules with a \
+          namespaceSelector look at them; label team: data in the cluster, market in the manifest]"
+        ]
+    );
+}
+
+#[test]
 fn nothing_is_missing_of_what_could_not_be_read() {
     let mut input = Input::parse([SourceFile::new("k8s/0", policy("a", "filler", "{port: 443}"))]);
     let taken = Manifests::take(&mut input, 0);

@@ -19,8 +19,10 @@ use crate::value::{instant, items, job_end, name, pod_trouble, stuck, text};
 const LOOK: Duration = Duration::from_secs(5);
 /// The same where watching is not allowed.
 const POLL: Duration = Duration::from_secs(1);
-/// How long logs may still arrive after the end.
+/// How long logs may still arrive after the end of the Job.
 const DRAIN: Duration = Duration::from_secs(5);
+/// The same when the Job has not ended: its log goes on, and what is wanted is the end of this program.
+const SHORT_DRAIN: Duration = Duration::from_millis(300);
 /// Failures in a row that are waited out, a second each: a restart of an API server takes less.
 const PATIENCE: u32 = 60;
 /// Longest line of a log that is kept.
@@ -99,7 +101,9 @@ pub(super) async fn follow(
             }
         }
     };
-    follower.drain(trial, options, &mut incoming).await;
+    let is_over = matches!(end.outcome, Outcome::Passed | Outcome::Failed);
+    let longest = if is_over { DRAIN } else { SHORT_DRAIN };
+    follower.drain(trial, options, &mut incoming, longest).await;
     End { pod: follower.last_pod.take(), ..end }
 }
 
@@ -244,9 +248,10 @@ impl Follower<'_> {
         trial: &mut Trial,
         options: &SmokeOptions,
         incoming: &mut mpsc::UnboundedReceiver<Line>,
+        longest: Duration,
     ) {
         let all = async { while self.logs.join_next().await.is_some() {} };
-        if timeout(DRAIN, all).await.is_err() {
+        if timeout(longest, all).await.is_err() {
             self.logs.shutdown().await;
         }
         while let Ok(line) = incoming.try_recv() {
