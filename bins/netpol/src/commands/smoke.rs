@@ -36,14 +36,14 @@ const SHOWN: usize = 12;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   netpol smoke --namespace shop loader
-  netpol smoke -n shop --all --deadline 30m --parallel 4
+  netpol smoke -n shop --deadline 30m --parallel 4
   netpol smoke -n shop loader --keep --format json")]
 pub struct Args {
-    /// CronJobs: name or namespace/name.
-    #[arg(value_name = "CRONJOB", required_unless_present = "all", conflicts_with = "all")]
+    /// CronJobs: name or namespace/name [default: all of the namespace that are not suspended].
+    #[arg(value_name = "CRONJOB")]
     names: Vec<String>,
-    /// All CronJobs of the namespace.
-    #[arg(long)]
+    /// All of the namespace, suspended ones too.
+    #[arg(long, conflicts_with = "names")]
     all: bool,
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -93,9 +93,15 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
         let scope = args.cluster.scope(&cluster);
         let select = Select { namespace: scope, labels: "" };
         let found = cluster.list(&CRON_JOBS, select).await?.items;
-        let picked = status::pick(found, &args.names, scope)?;
+        let mut picked = status::pick(found, &args.names, scope)?;
+        if args.names.is_empty() && !args.all {
+            leave_out_suspended(&mut picked, io)?;
+        }
         if picked.is_empty() {
-            return Err(Failure::new(format!("there are no CronJobs in {}", live::place(&cluster, scope))));
+            return Err(Failure::new(format!(
+                "there are no CronJobs to try in {}",
+                live::place(&cluster, scope)
+            )));
         }
         writeln!(io.err, "Trying {} CronJobs in {}.", picked.len(), live::place(&cluster, scope))?;
         let (stop, stopped) = watch::channel(false);
@@ -106,6 +112,16 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
         let code = if interrupted { signals.await.unwrap_or(130) } else { 0 };
         finish(args, trials, code, io)
     })
+}
+
+/// What somebody has suspended is not started unasked.
+fn leave_out_suspended(cron_jobs: &mut Vec<Value>, io: &mut Io) -> Result<(), Failure> {
+    let is_suspended = |one: &mut Value| one.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true);
+    for left_out in cron_jobs.extract_if(.., is_suspended) {
+        let name = left_out.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        writeln!(io.err, "note: {name} is suspended and left out; name it, or give --all")?;
+    }
+    Ok(())
 }
 
 /// Tells everyone to stop at the first signal; ends with the exit code for it.

@@ -269,9 +269,25 @@ fn a_signal_ends_the_trial_and_removes_the_job() {
 }
 
 #[test]
-fn nothing_named_is_a_usage_error() {
-    let api = Api::start(repaired(), Moods::default());
+fn without_names_all_but_the_suspended_ones_are_tried() {
+    let mut objects = repaired();
+    objects[3]["spec"]["suspend"] = true.into();
+    let api = Api::start(objects, Moods { script: passing(), ..Moods::default() });
     let ran = netpol(&api, &["smoke"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.out.contains("1 of 1 succeeded"), "{}", ran.all());
+    assert!(ran.err.contains("note: binance-klines-m5 is suspended and left out"), "{}", ran.err);
+    assert!(netpol(&api, &["smoke", "--all"]).out.contains("2 of 2 succeeded"));
+}
+
+#[test]
+fn a_namespace_without_cron_jobs_is_told() {
+    let api = Api::start(repaired(), Moods::default());
+    let ran = netpol(&api, &["smoke", "-n", "kube-system"]);
     assert_eq!(ran.code, 2);
-    assert!(api.state().seen.is_empty());
+    assert!(
+        ran.err.starts_with("error: there are no CronJobs to try in namespace kube-system"),
+        "{}",
+        ran.err
+    );
 }
