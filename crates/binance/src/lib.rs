@@ -19,6 +19,8 @@ mod rest;
 pub use budget::PoolUsage;
 pub use config::{ClientConfig, Endpoints};
 pub use error::{FetchError, Retry};
-pub use rest::{Client, Event, ExchangeInfo, Live, MOST_STREAMS, Page, Push, Pushed, Spent, SymbolInfo};
+pub use rest::{
+    Client, Event, ExchangeInfo, Live, MOST_STREAMS, Page, Push, Pushed, Spent, SymbolInfo, read_klines,
+};
 #[cfg(test)]
 mod testdata;

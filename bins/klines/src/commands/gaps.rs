@@ -81,11 +81,21 @@ pub async fn records(settings: &Settings, store: &Store) -> Result<Vec<SeriesRec
     if let Some(patterns) = Patterns::of(settings) {
         let (market, intervals) = (settings.market()?, settings.intervals()?);
         let mut stored = store.all_series().await?;
+        let all = stored.len() as u64;
         stored.retain(|record| {
             let series = &record.series;
             let of_interval = intervals.as_ref().is_none_or(|named| named.contains(&series.interval));
             series.market == market && of_interval && patterns.matches(&series.symbol)
         });
+        if stored.is_empty() && all > 0 {
+            return Err(CliError::Usage {
+                message: format!(
+                    "none of the {all} stored series is of {market} and matches {}",
+                    patterns.text()
+                ),
+                hint: Some("klines status shows what is stored; --market chooses the market".into()),
+            });
+        }
         return Ok(stored);
     }
     let Some(named) = settings.series()? else { return Ok(store.all_series().await?) };

@@ -27,7 +27,8 @@ impl Patterns {
         self.0.iter().any(|pattern| matches(pattern, symbol.as_str()))
     }
 
-    fn text(&self) -> String {
+    /// As it was said.
+    pub fn text(&self) -> String {
         self.0.join(",")
     }
 }

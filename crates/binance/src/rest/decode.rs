@@ -38,6 +38,19 @@ pub(super) struct ApiError {
 type Row<'a> =
     (i64, &'a str, &'a str, &'a str, &'a str, &'a str, i64, &'a str, u64, &'a str, &'a str, IgnoredAny);
 
+/// Reads the body of a klines answer as the client does, without asking anybody: its klines, and the rows that could not be
+/// read, with the reason.
+///
+/// # Errors
+/// In words, when it is no klines answer: not JSON, another shape, or the exchange's own error object.
+pub fn read_klines(body: &[u8]) -> Result<(Vec<Kline>, Vec<Rejection>), String> {
+    match klines(body) {
+        Ok(rows) => Ok((rows.read, rows.unreadable)),
+        Err(Trouble::Shape(detail)) => Err(detail),
+        Err(Trouble::Api { code, message }) => Err(format!("error {code} of the exchange: {message}")),
+    }
+}
+
 /// Reads a klines answer. One strange row does not spoil the others.
 pub(super) fn klines(body: &[u8]) -> Result<Rows, Trouble> {
     if let Ok(rows) = serde_json::from_slice::<Vec<Row>>(body) {

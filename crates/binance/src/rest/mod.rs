@@ -11,6 +11,6 @@ pub(crate) mod retry;
 mod stream;
 
 pub use client::{Client, Page, Spent};
-pub use decode::{ExchangeInfo, SymbolInfo};
+pub use decode::{ExchangeInfo, SymbolInfo, read_klines};
 pub use event::Event;
 pub use live::{Live, MOST_STREAMS, Push, Pushed};
