@@ -357,8 +357,11 @@ fn one(verb: &str, resource: &Resource, namespace: &str, name: &str) -> String {
     }
 }
 
-/// Items of a list do not say what they are.
+/// Items of a list do not say what they are; all objects say who wrote which field, which is most of their bulk.
 fn named(mut item: Value, resource: &Resource) -> Value {
+    if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
+        metadata.remove("managedFields");
+    }
     if let Value::Object(fields) = &mut item {
         fields.insert("apiVersion".to_owned(), resource.api_version().into());
         fields.insert("kind".to_owned(), resource.kind.into());
