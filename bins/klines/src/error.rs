@@ -32,6 +32,9 @@ pub enum CliError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// NATS failed, where it is what the command is about.
+    #[error(transparent)]
+    Events(#[from] events::EventsError),
     /// A file or stream failed.
     #[error("cannot {doing}")]
     Io {
@@ -63,6 +66,7 @@ impl CliError {
             Self::Usage { .. } => true,
             Self::Job(error) => error.is_usage(),
             Self::Store(error) => error.is_usage(),
+            Self::Events(error) => error.is_usage(),
             Self::Io { .. } | Self::Failed { .. } => false,
         };
         if usage { exit::USAGE } else { exit::FAILED }
@@ -83,6 +87,7 @@ impl CliError {
             Self::Usage { hint, .. } | Self::Failed { hint, .. } => hint.clone(),
             Self::Job(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Events(error) => error.hint(),
             Self::Io { .. } => None,
         }
     }

@@ -27,9 +27,11 @@ mod publisher;
 mod secret;
 mod settings;
 mod signals;
+mod work;
 
 pub use error::EventsError;
 pub use outbox::{Delivery, Outbox, deliver, deliver_outbox};
 pub use publisher::{Coverage, Publisher, ServerFacts};
 pub use secret::Secret;
 pub use settings::{Auth, NatsSettings, Tls, VARIABLES};
+pub use work::{ACK_WAIT, STREAM, SUBJECT, Unit, WorkQueue};

@@ -22,6 +22,7 @@ mod route;
 mod run;
 pub mod spec;
 mod task;
+mod units;
 pub mod verify;
 mod writer;
 
@@ -32,4 +33,5 @@ pub use report::{Report, SeriesReport, Totals};
 pub use route::{ArchiveReport, FetchFrom};
 pub use run::run;
 pub use spec::{Job, Lookback, MessageOptions, Options, PreferSetting, Since};
+pub use units::{WorkUnit, units};
 pub use verify::{Against, VerifyOptions, VerifyReport, verify};

@@ -63,4 +63,8 @@ impl Exchange {
     pub fn url(&self) -> String {
         self.sim.url()
     }
+
+    pub fn stats(&self) -> exchange_sim::Stats {
+        self.sim.stats()
+    }
 }
