@@ -96,7 +96,7 @@ test("search, sort and filter", async () => {
   const names = () => page.locator(".list tbody th").allTextContents();
   await page.locator(".list tbody th").nth(1).waitFor();
   assert.deepEqual(await names(), ["um BTCUSDT 5m", "um ETHUSDT 5m"]);
-  await page.getByRole("button", { name: "Missing", exact: true }).click();
+  await page.getByRole("button", { name: "Behind", exact: true }).click();
   await page.waitForFunction(() => document.querySelector(".list tbody th")?.textContent === "um ETHUSDT 5m");
   await page.getByLabel("Find series").fill("eth 5m");
   await page.waitForFunction(() => document.querySelectorAll(".list tbody th").length === 1);

@@ -164,7 +164,7 @@ fn a_job_in_hand_ends_in_order_when_the_dashboard_is_told_to_stop() {
     let body =
         r#"{"series": [{"market": "um", "symbol": "BTCUSDT", "interval": "1m"}], "since": "2024-06-01"}"#;
     assert_eq!(serving.ask("POST", "/api/v1/fill", body).0, 202);
-    serving.until("/api/v1/jobs", |state| !state["running"].as_array().unwrap().is_empty());
+    serving.until("/api/v1/jobs", |state| state["running"][0]["rows"].as_u64() > Some(0));
     assert_eq!(serving.signalled("-TERM").0, 143);
     let (_, out, _) = run(klines(folder.path(), &slow.url()).args(["status", "--output", "json"]));
     let outcome = json(&out)["series"][0]["last_run"]["outcome"].clone();
