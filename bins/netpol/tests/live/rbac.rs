@@ -75,7 +75,7 @@ fn a_trial_needs_exactly_what_the_manifests_grant() {
     // A trial that fails does everything: it also reads what the diagnosis needs.
     let script = vec![(50, Step::Pod(running()))];
     let api = Api::start(incident(), Moods { script, ..Moods::default() });
-    netpol(&api, &["smoke", "binance-klines-gap-filler-m5", "--deadline", "2s"]);
+    netpol(&api, &["smoke", "binance-klines-gap-filler-m5", "--deadline", "4s"]);
     let own: BTreeSet<Right> = used(&api).difference(&reading()).cloned().collect();
     assert_eq!(own, granted("netpol-smoke.yaml"));
 }
