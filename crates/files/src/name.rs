@@ -55,8 +55,8 @@ impl Named {
     /// Reads `…/um/…/BTCUSDT-5m-2025-01.csv`; the period may be left out.
     pub fn of(path: &Path) -> Self {
         let mut named = Self::default();
-        let folders = path.parent().into_iter().flat_map(Path::components);
-        named.market = folders.filter_map(|part| part.as_os_str().to_str()?.parse::<Market>().ok()).last();
+        let mut folders = path.parent().into_iter().flat_map(Path::components).rev();
+        named.market = folders.find_map(|part| part.as_os_str().to_str()?.parse::<Market>().ok());
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { return named };
         // Which market plays no part in reading a name, except that 1s is of spot alone.
         if let Some(file) = ArchiveFile::of_stem(Market::Spot, stem) {
