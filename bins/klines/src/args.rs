@@ -221,7 +221,15 @@ Examples:
     },
     /// Print the manual page
     #[command(after_help = "Example: klines man | man -l -")]
-    Man,
+    #[command(after_help = "\
+Examples:
+  klines man | man -l -
+  klines man --out /usr/local/share/man/man1")]
+    Man {
+        /// Write one page for the program and one for each command into this folder, which is made when it is missing
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// Which series.

@@ -47,7 +47,7 @@ pub fn without_settings(command: &Command) -> Option<Result<ExitCode, CliError>>
             clap_complete::generate(*shell, &mut Cli::command(), "klines", &mut text);
             Some(ui::out(&String::from_utf8_lossy(&text)).map(|()| ExitCode::SUCCESS))
         }
-        Command::Man => Some(show::man()),
+        Command::Man { out } => Some(show::man(out.as_deref())),
         _ => None,
     }
 }
@@ -141,7 +141,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<ExitCode, C
         Command::Config => show::config(&context.settings),
         Command::Doctor(args) => doctor::run(&context.settings, &args).await,
         Command::Schema => schema::run(&context.settings),
-        command @ (Command::Completions { .. } | Command::Man) => {
+        command @ (Command::Completions { .. } | Command::Man { .. }) => {
             without_settings(&command).unwrap_or(Ok(ExitCode::SUCCESS))
         }
     }

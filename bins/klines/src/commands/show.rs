@@ -1,5 +1,6 @@
 //! `klines config` and `klines man`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -67,18 +68,37 @@ fn masked_part(text: &str) -> String {
     format!("{scheme}{user}{host}")
 }
 
-/// Prints the manual page of the program and all its commands.
-pub fn man() -> Result<ExitCode, CliError> {
-    let failed = |source| CliError::Io { doing: "render the manual page".into(), source };
-    let mut text = Vec::new();
-    let command = Cli::command();
-    clap_mangen::Man::new(command.clone()).render(&mut text).map_err(failed)?;
-    for sub in command.get_subcommands() {
-        let named = sub.clone().name(format!("klines-{}", sub.get_name()));
-        clap_mangen::Man::new(named).render(&mut text).map_err(failed)?;
+/// Prints the manual page of the program, or writes it and one for each command into a folder.
+pub fn man(folder: Option<&Path>) -> Result<ExitCode, CliError> {
+    let mut command = Cli::command();
+    // Global options become part of each command.
+    command.build();
+    let Some(folder) = folder else {
+        ui::out(&String::from_utf8_lossy(&page(command)?))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let failed =
+        |source| CliError::Io { doing: format!("write manual pages into {}", folder.display()), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let commands = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    let mut pages: Vec<(String, clap::Command)> = commands
+        .map(|sub| {
+            let name = format!("klines-{}", sub.get_name());
+            (name.clone(), sub.clone().name(name))
+        })
+        .collect();
+    pages.push(("klines".to_owned(), command.clone()));
+    for (name, command) in pages {
+        std::fs::write(folder.join(format!("{name}.1")), page(command)?).map_err(failed)?;
     }
-    ui::out(&String::from_utf8_lossy(&text))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn page(command: clap::Command) -> Result<Vec<u8>, CliError> {
+    let failed = |source| CliError::Io { doing: "render a manual page".into(), source };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command).render(&mut text).map_err(failed)?;
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -40,6 +40,28 @@ fn the_demo_needs_nothing_and_proves_itself() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(klines(folder.path(), NOWHERE).args(["man", "--out", "man1"]));
+    assert_eq!(code, 0, "{err}");
+    let (_, help, _) = run(klines(folder.path(), NOWHERE).arg("--help"));
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.len() > 10, "{help}");
+    for name in names {
+        let page = std::fs::read_to_string(folder.path().join(format!("man1/klines-{name}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS"), "{name}");
+    }
+    let (code, out, _) = run(klines(folder.path(), NOWHERE).arg("man"));
+    assert!(code == 0 && out.contains(".SH SUBCOMMANDS"));
+}
+
+#[test]
 fn extract_gaps_fill_and_status_tell_one_story() {
     let exchange = Exchange::start(&["BTCUSDT", "ETHUSDT"], "2024-01-08T00:00:01Z", Faults::default());
     let folder = tempfile::tempdir().unwrap();
