@@ -90,10 +90,10 @@ fn head(out: &mut String, report: &Report) {
             ),
         ),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<header><span class=\"mark {kind}\" aria-hidden=\"true\">{mark}</span><h1>{words}</h1>\
-         <p>{} · {} · {}</p></header>\n",
+         <p>{} · {} · {}</p></header>",
         escaped(&report.store),
         escaped(&report.range),
         report.made.minute()
