@@ -10,6 +10,9 @@ pub struct PlanArgs {
     pub series: SeriesArgs,
     #[command(flatten)]
     pub range: RangeArgs,
+    /// With a pattern: also symbols that are traded no more, as far as the archive knows them
+    #[arg(long)]
+    pub include_delisted: bool,
     /// Put the units on the work queue; without it they are only shown
     #[arg(long)]
     pub publish: bool,

@@ -12,6 +12,7 @@ use store::{KlineStore, Store};
 
 use super::Context;
 use super::jobs::{deliver, options_of, wall_clock};
+use super::symbols;
 use crate::args::{FetchArgs, FollowArgs, OutputFormat};
 use crate::error::{CliError, exit};
 use crate::observe::{self, Observed};
@@ -29,8 +30,9 @@ pub async fn run(context: &Context, args: &FollowArgs, stop: &Stop) -> Result<Ex
     let settings = &context.settings;
     let output = settings.output()?;
     let nats = observe::nats(settings)?;
-    let mut catch_up =
-        options_of(settings, Job::Extract, &FetchArgs::default(), settings.some_series()?, nats.is_on())?;
+    let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
+    let series = symbols::resolve(settings, false, &client).await?;
+    let mut catch_up = options_of(settings, Job::Extract, &FetchArgs::default(), series, nats.is_on())?;
     // A start that the command line names is one for an empty store here: what is stored is gone on from.
     if let Since::At(since) = catch_up.since {
         catch_up.since = Since::Begin(since);
@@ -45,7 +47,6 @@ pub async fn run(context: &Context, args: &FollowArgs, stop: &Stop) -> Result<Ex
         ..FollowOptions::new(catch_up)
     };
     let store = Store::open(&settings.store_url()?).await?;
-    let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
     let observed =
         Observed { progress: Progress::new(false, &context.log), metrics: context.metrics.clone() };
     observed.watch(&client);

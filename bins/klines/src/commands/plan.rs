@@ -9,6 +9,7 @@ use serde_json::json;
 use store::KlineStore;
 
 use super::jobs::{open_read_only, options_of};
+use super::symbols;
 use crate::args::{FetchArgs, OutputFormat, PlanArgs};
 use crate::error::CliError;
 use crate::observe;
@@ -37,10 +38,10 @@ pub async fn run(settings: &Settings, args: &PlanArgs) -> Result<ExitCode, CliEr
         });
     }
     let output = settings.output()?;
-    let series = settings.some_series()?;
+    let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
+    let series = symbols::resolve(settings, args.include_delisted, &client).await?;
     let options = options_of(settings, Job::FillGaps, &FetchArgs::default(), series, false)?;
     let store = open_read_only(&settings.store_url()?).await?;
-    let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
     let units = pipeline::units(&store, &client, &options, args.unit).await?;
     store.close().await?;
     let mut repeated = 0u64;
