@@ -109,6 +109,10 @@ pub struct Model<'i> {
     namespaces: HashMap<&'i str, Labels>,
     /// Workloads by namespace.
     by_namespace: HashMap<String, Vec<WorkloadId>>,
+    /// NetworkPolicies by namespace.
+    policies_by_namespace: HashMap<&'i str, Vec<usize>>,
+    /// NetworkPolicies by the first label that they want; those that name none under an empty one.
+    policies_by_label: HashMap<(&'i str, &'i str), Vec<usize>>,
     compiled: Compiled,
     /// What pods without a known address may have.
     pod_addresses: IpSet,
@@ -133,6 +137,15 @@ impl<'i> Model<'i> {
         for (id, workload) in input.workloads.iter().enumerate() {
             by_namespace.entry(workload.meta.namespace_or(default).to_owned()).or_default().push(id);
         }
+        let mut policies_by_namespace: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut policies_by_label: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+        for (index, policy) in input.policies.iter().enumerate() {
+            let namespace = policy.meta.namespace.as_ref().map_or("", |namespace| namespace.value.as_str());
+            policies_by_namespace.entry(namespace).or_default().push(index);
+            let first = policy.pod_selector.match_labels.pairs.first().filter(|pair| !pair.templated);
+            let label = first.map_or(("", ""), |pair| (pair.key.value.as_str(), pair.value.value.as_str()));
+            policies_by_label.entry(label).or_default().push(index);
+        }
         let namespaces = input
             .namespaces
             .iter()
@@ -143,7 +156,17 @@ impl<'i> Model<'i> {
             .collect();
         let ranges = IpSet::networks(&options.profile.pod_ranges);
         let pod_addresses = ranges.intersection(&options.families.addresses());
-        Self { input, options: options.clone(), pods, namespaces, by_namespace, compiled, pod_addresses }
+        Self {
+            input,
+            options: options.clone(),
+            pods,
+            namespaces,
+            by_namespace,
+            policies_by_namespace,
+            policies_by_label,
+            compiled,
+            pod_addresses,
+        }
     }
 
     /// The input.
@@ -170,6 +193,21 @@ impl<'i> Model<'i> {
     /// The workloads of a namespace.
     pub(crate) fn workloads_in(&self, namespace: &str) -> &[WorkloadId] {
         self.by_namespace.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// The NetworkPolicies of a namespace.
+    pub(crate) fn policies_in(&self, namespace: &str) -> impl Iterator<Item = usize> {
+        // Those that name no namespace are kept under an empty name.
+        let unnamed = (namespace == self.options.default_namespace).then_some("");
+        let names = std::iter::once(namespace).chain(unnamed);
+        names.filter_map(|name| self.policies_by_namespace.get(name)).flatten().copied()
+    }
+
+    /// The NetworkPolicies, of any namespace, that may surely select pods with these labels.
+    pub(crate) fn policies_for_labels(&self, labels: &Labels) -> Vec<usize> {
+        let own = labels.pairs.iter().map(|pair| (pair.key.value.as_str(), pair.value.value.as_str()));
+        let lists = own.chain([("", "")]).filter_map(|key| self.policies_by_label.get(&key));
+        lists.flatten().copied().collect()
     }
 
     /// Whether the input describes this namespace.

@@ -208,22 +208,23 @@ pub fn policies_for(model: &Model<'_>, workload: WorkloadId) -> Vec<NearPolicy> 
     let own = &input.workloads[workload];
     let namespace = own.meta.namespace_or(default);
     let mut found = Vec::new();
+    for index in model.policies_in(namespace) {
+        if let Some((comparison, score)) = candidate(&input.policies[index], true, own) {
+            found.push(NearPolicy { policy: index, comparison, namespaces: None, selects: 0, score });
+        }
+    }
     // Other namespaces are looked into when there is nothing here, and then for a full match alone.
-    for same in [true, false] {
-        for (index, policy) in input.policies.iter().enumerate() {
+    if found.is_empty() {
+        for index in model.policies_for_labels(&own.pod.labels) {
+            let policy = &input.policies[index];
             let theirs = policy.meta.namespace_or(default);
-            if (theirs == namespace) != same
-                || (!same && policy.pod_selector.matches(&own.pod.labels) != Tri::Yes)
-            {
+            if theirs == namespace || policy.pod_selector.matches(&own.pod.labels) != Tri::Yes {
                 continue;
             }
-            if let Some((comparison, score)) = candidate(policy, same, own) {
-                let namespaces = (!same).then(|| (theirs.to_owned(), namespace.to_owned()));
+            if let Some((comparison, score)) = candidate(policy, false, own) {
+                let namespaces = Some((theirs.to_owned(), namespace.to_owned()));
                 found.push(NearPolicy { policy: index, comparison, namespaces, selects: 0, score });
             }
-        }
-        if !found.is_empty() {
-            break;
         }
     }
     for near in &mut found {
