@@ -64,12 +64,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit, Failure> {
                 "name a file in a folder that exists and may be written to, or - for standard output",
             )
         })?;
-        let counted = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")].map(
-            |(severity, word)| {
+        let counted = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")]
+            .map(|(severity, word)| {
                 let count = report.count(severity);
                 format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-            },
-        );
+            });
         writeln!(io.out, "{name}: {}", counted.join(", "))?;
     }
     Ok(exit(&input, &report, args.rules.fail_on))
