@@ -100,8 +100,11 @@ async fn listen(settings: &Settings) -> Result<TcpListener, CliError> {
     })
 }
 
+/// A token, and what whoever shows it may do.
+type Allowed = (Token, Arc<dyn Actions>);
+
 /// What may be done, when there is a token. Wrong settings are reported now, and not when somebody presses a button.
-fn actions(context: &Context) -> Result<Option<(Token, Arc<dyn Actions>)>, CliError> {
+fn actions(context: &Context) -> Result<Option<Allowed>, CliError> {
     let settings = &context.settings;
     let Some(token) = settings.token()? else { return Ok(None) };
     let nats = observe::nats(settings)?;

@@ -238,15 +238,16 @@ fn watching_goes_on_until_interrupted_and_sees_what_changes() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut next = || json(&lines.next().unwrap().unwrap())["series"][0]["missing"].clone();
-        let before = next();
+        let missing = |line: Option<std::io::Result<String>>| {
+            json(&line.unwrap().unwrap())["series"][0]["missing"].clone()
+        };
+        let before = missing(lines.next());
         fill(folder.path(), &exchange.url(), "2025-01-08", "2025-01-09");
         let started = Instant::now();
-        while command == "status" && next() == before {
+        while command == "status" && missing(lines.next()) == before {
             assert!(started.elapsed() < Duration::from_secs(30));
         }
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-        drop(next);
         while lines.next().is_some() {}
         assert_eq!(child.wait().unwrap().code(), Some(130), "{command}");
     }
