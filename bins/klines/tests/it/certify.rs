@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::*;
 
 /// Real klines kept beside the project, or `None` with a word where they are absent.
+#[allow(clippy::print_stdout)] // a test says what it skips
 pub fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("BINANCE_EXTRACTOR_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
@@ -192,10 +193,8 @@ fn what_is_no_certificate_is_wrong_usage() {
 }
 
 /// Real klines in stores behind servers.
-#[cfg(all(feature = "mongodb", feature = "mysql", feature = "postgres"))]
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres"))]
 mod on_servers {
-    use test_servers::{Mariadb, Mongo, Postgres};
-
     use super::*;
 
     /// Takes real klines in, certifies, verifies nothing but what is stored, and takes the export of it in elsewhere.
@@ -231,8 +230,9 @@ mod on_servers {
     }
 
     #[test]
+    #[cfg(feature = "mysql")]
     fn mysql_has_the_certificate_of_the_files() {
-        let Some(server) = Mariadb::start(&[]) else { return };
+        let Some(server) = test_servers::Mariadb::start(&[]) else { return };
         has_the_certificate_of_the_files(&format!(
             "mysql://klines:k@{}",
             server.database("proof", "klines", "k")
@@ -240,14 +240,16 @@ mod on_servers {
     }
 
     #[test]
+    #[cfg(feature = "postgres")]
     fn postgres_has_the_certificate_of_the_files() {
-        let Some(server) = Postgres::start(&[]) else { return };
+        let Some(server) = test_servers::Postgres::start(&[]) else { return };
         has_the_certificate_of_the_files(&format!("postgres://proof@{}", server.database("proof", "proof")));
     }
 
     #[test]
+    #[cfg(feature = "mongodb")]
     fn mongodb_has_the_certificate_of_the_files() {
-        let Some(server) = Mongo::start() else { return };
+        let Some(server) = test_servers::Mongo::start() else { return };
         has_the_certificate_of_the_files(&server.uri(&format!("klines_proof_{}", std::process::id())));
     }
 }
