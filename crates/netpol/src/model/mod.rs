@@ -18,6 +18,7 @@ mod target;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 pub use ask::{AskError, ask};
 pub use classes::{Class, ClassId};
@@ -113,6 +114,8 @@ pub struct Model<'i> {
     policies_by_namespace: HashMap<&'i str, Vec<usize>>,
     /// NetworkPolicies by the first label that they want; those that name none under an empty one.
     policies_by_label: HashMap<(&'i str, &'i str), Vec<usize>>,
+    /// By NetworkPolicy, how many workloads it selects; counted when somebody asks.
+    selected_counts: OnceLock<Vec<usize>>,
     compiled: Compiled,
     /// What pods without a known address may have.
     pod_addresses: IpSet,
@@ -164,6 +167,7 @@ impl<'i> Model<'i> {
             by_namespace,
             policies_by_namespace,
             policies_by_label,
+            selected_counts: OnceLock::new(),
             compiled,
             pod_addresses,
         }
@@ -193,6 +197,13 @@ impl<'i> Model<'i> {
     /// The workloads of a namespace.
     pub(crate) fn workloads_in(&self, namespace: &str) -> &[WorkloadId] {
         self.by_namespace.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many workloads a NetworkPolicy selects, for sure or perhaps.
+    pub(crate) fn selected_count(&self, policy: usize) -> usize {
+        let count = |policy| crate::nearmiss::selected(self, policy).count();
+        let counts = self.selected_counts.get_or_init(|| self.input.policies.iter().map(count).collect());
+        counts.get(policy).copied().unwrap_or(0)
     }
 
     /// The NetworkPolicies of a namespace.

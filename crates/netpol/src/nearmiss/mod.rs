@@ -228,7 +228,7 @@ pub fn policies_for(model: &Model<'_>, workload: WorkloadId) -> Vec<NearPolicy> 
         }
     }
     for near in &mut found {
-        near.selects = selected(model, &input.policies[near.policy]).count();
+        near.selects = model.selected_count(near.policy);
         if near.selects > 0 {
             near.score += 0.05;
         }
