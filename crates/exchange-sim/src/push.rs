@@ -34,13 +34,15 @@ const MOST: usize = 1024;
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     let bases = [("/market", Market::Um), ("/coin", Market::Cm), ("/spot", Market::Spot)];
     bases.into_iter().fold(Router::new(), |router, (base, market)| {
-        let one = async move |state: State<Arc<Shared>>, Path(name): Path<String>, upgrade: WebSocketUpgrade| {
-            accept(state.0, market, vec![name], false, upgrade).await
-        };
-        let many = async move |state: State<Arc<Shared>>, query: Query<Streams>, upgrade: WebSocketUpgrade| {
-            let names = query.0.streams.split('/').map(str::to_owned).collect();
-            accept(state.0, market, names, true, upgrade).await
-        };
+        let one =
+            async move |state: State<Arc<Shared>>, Path(name): Path<String>, upgrade: WebSocketUpgrade| {
+                accept(state.0, market, vec![name], false, upgrade).await
+            };
+        let many =
+            async move |state: State<Arc<Shared>>, query: Query<Streams>, upgrade: WebSocketUpgrade| {
+                let names = query.0.streams.split('/').map(str::to_owned).collect();
+                accept(state.0, market, names, true, upgrade).await
+            };
         router.route(&format!("{base}/ws/{{name}}"), get(one)).route(&format!("{base}/stream"), get(many))
     })
 }

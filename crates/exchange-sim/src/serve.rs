@@ -221,7 +221,10 @@ async fn klines(
 }
 
 /// Does what reads files where waiting is allowed; what was read is kept.
-pub(crate) async fn blocking(shared: &Arc<Shared>, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), ApiError> {
+pub(crate) async fn blocking(
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) -> Result<(), ApiError> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || work(&shared)).await.map_err(|error| {
         tracing::error!(%error, "reading data files failed");
