@@ -428,7 +428,7 @@ async fn a_read_only_store_changes_nothing() {
     assert!(matches!(reader.acquire(&s, "me", TTL).await, Err(StoreError::ReadOnly { .. })));
     let empty = format!("{}_none", h.0.url.split('?').next().unwrap());
     let error = MongoStore::open(&empty, options).await.unwrap_err();
-    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Empty { .. }), "{error:?}");
 }
 
 #[tokio::test]
