@@ -99,7 +99,7 @@ pub struct Snapshot {
     pub series: Vec<Summary>,
     /// Sums over them.
     pub sums: Sums,
-    /// Messages that wait in the outbox, at most [`PENDING`] of them.
+    /// Messages that wait in the outbox; more than 1,000 are not counted.
     pub pending: u64,
     /// What the runs of the last day cost.
     pub weight: Vec<Weight>,
