@@ -55,8 +55,8 @@ pub(super) async fn commit(tx: &mut Tx, lease: &Lease, chunk: &Chunk, memory: &M
         && chunk.listed.is_none());
     if is_about_series {
         know(tx, series, chunk.listed).await?;
-        let (compared, marks) = write_klines(tx, &mut guard, chunk).await?;
-        done = memory.with(|m| *m.committed.get_or_insert(compared));
+        let marks;
+        (done, marks) = write_klines(tx, &mut guard, chunk, memory).await?;
         guard.check(tx).await?;
         absent::update(tx, series, &chunk.absent, &filled_slots(series.interval, &chunk.klines)).await?;
         write_ledger(tx, series, chunk, memory).await?;
@@ -107,7 +107,12 @@ async fn know(tx: &mut Tx, series: &Series, listed: Option<Millis>) -> Step<()> 
 }
 
 /// Inserts what is new, leaves what is equal, replaces what differs and keeps its old values.
-async fn write_klines(tx: &mut Tx, guard: &mut Guard<'_>, chunk: &Chunk) -> Step<(Committed, Vec<Mark>)> {
+async fn write_klines(
+    tx: &mut Tx,
+    guard: &mut Guard<'_>,
+    chunk: &Chunk,
+    memory: &Memory,
+) -> Step<(Committed, Vec<Mark>)> {
     let series = &guard.lease.series;
     let stored = stored(tx, series, &chunk.klines).await?;
     let known: Vec<(Millis, Option<Kline>)> =
@@ -132,6 +137,9 @@ async fn write_klines(tx: &mut Tx, guard: &mut Guard<'_>, chunk: &Chunk) -> Step
             Fate::Keep => done.unchanged += 1,
         }
     }
+    // What the first try found is what was there before the commit. Later ones meet what it wrote, even where it ended in
+    // the middle of writing.
+    let done = memory.with(|m| *m.committed.get_or_insert(done));
     guard.check(tx).await?;
     let name = collection(series);
     tx.update("kline_audit", old).await?;
