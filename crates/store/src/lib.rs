@@ -40,7 +40,7 @@ pub use open::{OpenOptions, Store, is_new, schema_sql};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use types::{
-    Absence, AbsentRange, Chunk, Committed, Extent, Fetched, Finish, HeldLease, Lease, LedgerEntry, Message,
+    Absence, AbsentRange, Books, Certified, Chunk, Committed, Extent, Fetched, Finish, HeldLease, Lease, LedgerEntry, Message,
     Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
 };
 
@@ -64,6 +64,16 @@ pub trait KlineStore {
     /// As [`missing`](Self::missing), but counts the rows themselves and repairs the bookkeeping on the way: for when
     /// someone changed rows behind the store's back in a way that it cannot see.
     async fn recount(&self, series: &Series, slots: SlotRange) -> StoreResult<RangeSet>;
+
+    /// What the books say of a range.
+    async fn books(&self, series: &Series, slots: SlotRange) -> StoreResult<Books>;
+
+    /// The notes of what was certified of a series, ascending.
+    async fn certified(&self, series: &Series) -> StoreResult<Vec<Certified>>;
+
+    /// Keeps notes of what was certified, in place of those whose slots overlap with them. Needs no lease: a note is true
+    /// for ever of what the books said then. Of a series to which nothing was ever written, none is kept.
+    async fn keep_certified(&self, series: &Series, notes: &[Certified]) -> StoreResult<()>;
 
     /// What the source is known not to have, inside a range.
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>>;

@@ -11,7 +11,7 @@ use crate::mysql::{self, MysqlStore};
 #[cfg(feature = "postgres")]
 use crate::postgres::{self, PostgresStore};
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, PendingMessage,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, PendingMessage,
     Revision, SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
 };
 
@@ -166,6 +166,9 @@ delegate! {
     series(series: &Series) -> Option<SeriesRecord>;
     missing(series: &Series, slots: SlotRange) -> RangeSet;
     recount(series: &Series, slots: SlotRange) -> RangeSet;
+    books(series: &Series, slots: SlotRange) -> Books;
+    certified(series: &Series) -> Vec<Certified>;
+    keep_certified(series: &Series, notes: &[Certified]) -> ();
     absent(series: &Series, slots: SlotRange) -> Vec<AbsentRange>;
     forget_absent(lease: &Lease, slots: SlotRange) -> ();
     read(series: &Series, slots: SlotRange, after: Option<Millis>, limit: usize) -> Vec<Kline>;

@@ -1,8 +1,9 @@
 //! What goes into a store and comes out of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use kline::{Kline, Millis, RangeSet, Series, SlotRange};
+use kline::{Kline, Millis, RangeSet, Series, Slot, SlotRange};
 
 /// What the store knows of one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,36 @@ pub struct Extent {
     pub last: Millis,
     /// Number of klines.
     pub rows: u64,
+}
+
+/// What the books say of a range of a series, without its rows being read. As long as they say the same, nothing that this
+/// program does has changed a kline in it, and nobody has added or taken one. (A value that somebody changes by hand is
+/// not in the books.)
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Books {
+    /// The slots in which no kline opens.
+    pub missing: RangeSet,
+    /// Slots of which the books cannot tell what became of them: somebody changed rows there by hand.
+    pub unknown: RangeSet,
+    /// Klines beyond the first of a slot, in the range and next to it.
+    pub doubled: u64,
+    /// How often a kline of a slot was replaced, where that ever happened.
+    pub replaced: BTreeMap<Slot, u64>,
+}
+
+/// A note that klines were certified: what the books said when their digest was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certified {
+    /// The slots: those of a month, or of a part of it.
+    pub slots: SlotRange,
+    /// Fingerprint of what the books said.
+    pub books: String,
+    /// Klines.
+    pub rows: u64,
+    /// Their digest.
+    pub digest: String,
+    /// When it was taken, local clock.
+    pub at: Millis,
 }
 
 /// How it was established that the source has no kline for a slot.

@@ -61,6 +61,9 @@ pub struct CertifyArgs {
     /// Tell in which months the klines differ from those of a certificate, over the ranges it names
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "until"])]
     pub check: Option<PathBuf>,
+    /// Read only months that changed since they were certified with this flag; their digests are kept in the store
+    #[arg(long, conflicts_with = "from")]
+    pub incremental: bool,
     /// Take the klines from these files and folders (archive zips, CSV, Parquet) instead of the store
     #[arg(long, value_name = "FILE|DIR", num_args = 1..)]
     pub from: Vec<PathBuf>,

@@ -12,7 +12,7 @@ use serde_json::json;
 use store::{KlineStore, Store};
 
 use super::gaps::records;
-use super::jobs::open_read_only;
+use super::jobs::{open_read_only, wall_clock};
 use super::sources;
 use super::symbols::Patterns;
 use crate::args::{CertifyArgs, OutputFormat};
@@ -28,7 +28,7 @@ pub async fn run(settings: &Settings, args: &CertifyArgs) -> Result<ExitCode, Cl
         return check(settings, args, path, output).await;
     }
     let series = match args.from.is_empty() {
-        true => of_store(settings).await?,
+        true => of_store(settings, args).await?,
         false => of_files(settings, args, None).await?,
     };
     let certificate = Certificate::new(if args.from.is_empty() { "store" } else { "files" }, series);
@@ -78,14 +78,52 @@ pub fn asked(settings: &Settings, series: &Series) -> Result<(Option<i64>, Optio
     Ok((since.map(up), until.map(up)))
 }
 
-async fn of_store(settings: &Settings) -> Result<Vec<SeriesCertificate>, CliError> {
-    let store = open_read_only(&settings.store_url()?).await?;
+/// The store, and what is read of it.
+struct Reading {
+    store: Store,
+    incremental: bool,
+    read: u64,
+    reused: u64,
+}
+
+impl Reading {
+    async fn open(settings: &Settings, args: &CertifyArgs) -> Result<Self, CliError> {
+        let url = settings.store_url()?;
+        let incremental = args.incremental && !store::is_new(&url)?;
+        let store = match incremental {
+            true => Store::open(&url).await?,
+            false => open_read_only(&url).await?,
+        };
+        Ok(Self { store, incremental, read: 0, reused: 0 })
+    }
+
+    async fn certify(&mut self, series: &Series, slots: SlotRange) -> Result<SeriesCertificate, CliError> {
+        if !self.incremental {
+            return Ok(certify::of_store(&self.store, series, slots).await?);
+        }
+        let done = certify::incrementally(&self.store, series, slots, wall_clock()).await?;
+        self.read += done.read;
+        self.reused += done.reused;
+        Ok(done.certificate)
+    }
+
+    async fn close(self) -> Result<(), CliError> {
+        if self.incremental {
+            let (read, reused) = (plural(self.read, "month"), plural(self.reused, "month"));
+            tracing::info!("{read} read; {reused} unchanged since certified before");
+        }
+        Ok(self.store.close().await?)
+    }
+}
+
+async fn of_store(settings: &Settings, args: &CertifyArgs) -> Result<Vec<SeriesCertificate>, CliError> {
+    let mut reading = Reading::open(settings, args).await?;
     let mut named: Vec<_> =
-        records(settings, &store).await?.into_iter().map(|record| record.series).collect();
+        records(settings, &reading.store).await?.into_iter().map(|record| record.series).collect();
     named.sort_unstable();
     let mut out = Vec::new();
     for series in named {
-        let stored = certify::stored_slots(&store, &series).await?;
+        let stored = certify::stored_slots(&reading.store, &series).await?;
         let (since, until) = asked(settings, &series)?;
         let start = since.or(stored.map(|s| s.start));
         let end = until.or(stored.map(|s| s.end));
@@ -97,9 +135,9 @@ async fn of_store(settings: &Settings) -> Result<Vec<SeriesCertificate>, CliErro
                 ),
             });
         };
-        out.push(certify::of_store(&store, &series, SlotRange::new(start, end.max(start))).await?);
+        out.push(reading.certify(&series, SlotRange::new(start, end.max(start))).await?);
     }
-    store.close().await?;
+    reading.close().await?;
     Ok(out)
 }
 
@@ -181,12 +219,7 @@ async fn check(
         ranges.insert(series.identity().map_err(broken)?, series.slots().map_err(broken)?);
     }
     let found = match args.from.is_empty() {
-        true => {
-            let store = open_read_only(&settings.store_url()?).await?;
-            let found = stored(&store, &ranges).await?;
-            store.close().await?;
-            Certificate::new("store", found)
-        }
+        true => Certificate::new("store", stored(settings, args, &ranges).await?),
         false => Certificate::new("files", of_files(settings, args, Some(&ranges)).await?),
     };
     let changes = certify::compare(&certified, &found);
@@ -206,15 +239,18 @@ async fn check(
 }
 
 async fn stored(
-    store: &Store,
+    settings: &Settings,
+    args: &CertifyArgs,
     ranges: &BTreeMap<Series, SlotRange>,
 ) -> Result<Vec<SeriesCertificate>, CliError> {
+    let mut reading = Reading::open(settings, args).await?;
     let mut out = Vec::new();
     for (series, slots) in ranges {
-        if store.series(series).await?.is_some() {
-            out.push(certify::of_store(store, series, *slots).await?);
+        if reading.store.series(series).await?.is_some() {
+            out.push(reading.certify(series, *slots).await?);
         }
     }
+    reading.close().await?;
     Ok(out)
 }
 

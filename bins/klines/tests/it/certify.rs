@@ -253,3 +253,44 @@ mod on_servers {
         has_the_certificate_of_the_files(&server.uri(&format!("klines_proof_{}", std::process::id())));
     }
 }
+
+/// What an incremental run says it read: (read, unchanged).
+fn incremental(folder: &Path) -> (Value, String) {
+    let mut command = offline(folder, "certify");
+    let (code, out, err) = run(command.arg("--incremental").env("LOG_LEVEL", "info"));
+    assert_eq!(code, 0, "{out}{err}");
+    (json(&out), err)
+}
+
+#[test]
+fn an_unchanged_month_is_not_read_again_and_a_changed_one_is() {
+    let Some((folder, ..)) = stocked() else { return };
+    let (first, said) = incremental(folder.path());
+    assert!(said.contains("15 months read; 0 months unchanged"), "{said}");
+    assert_eq!(first, certificate(folder.path(), &[]), "an incremental certificate is a certificate");
+    let (second, said) = incremental(folder.path());
+    assert!(said.contains("0 months read; 15 months unchanged"), "{said}");
+    assert_eq!(second, first);
+
+    // A kline taken away: its month is read again, now and until the books are right again.
+    let db = rusqlite::Connection::open(folder.path().join("klines.db")).unwrap();
+    let sql = "DELETE FROM kline_rows_m5 WHERE open_time = (SELECT min(open_time) + 300000 FROM kline_rows_m5)";
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    let (third, said) = incremental(folder.path());
+    assert!(said.contains("1 month read; 14 months unchanged"), "{said}");
+    assert_ne!(third["digest"], first["digest"]);
+    assert_eq!(third, certificate(folder.path(), &[]));
+    assert_eq!(third["series"][0]["missing"], 1, "{third:#}");
+}
+
+#[test]
+fn a_value_edited_by_hand_is_found_by_reading_all() {
+    let Some((folder, ..)) = stocked() else { return };
+    let (first, _) = incremental(folder.path());
+    let db = rusqlite::Connection::open(folder.path().join("klines.db")).unwrap();
+    let sql = "UPDATE kline_rows_m5 SET close = close || '1' WHERE open_time = (SELECT max(open_time) FROM kline_rows_m5)";
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    let (again, _) = incremental(folder.path());
+    assert_eq!(again, first, "the books know nothing of it, as the documentation says");
+    assert_ne!(certificate(folder.path(), &[])["digest"], first["digest"]);
+}

@@ -2,10 +2,12 @@
 //!
 //! The digest of a month is taken of its klines in canonical form (`canon`), so a store of any engine, an exported
 //! file and the archive's zips give the same one for the same klines. A [`Tally`] makes it of rows from anywhere;
-//! [`of_store`] of a store. [`compare`](mod@compare) tells in which months two certificates differ, and how.
+//! [`of_store`] of a store, and [`incrementally`] of one without reading what has not changed.
+//! [`compare`](mod@compare) tells in which months two certificates differ, and how.
 
 mod canon;
 pub mod compare;
+pub mod notes;
 mod tally;
 
 use kline::validate;
@@ -16,6 +18,7 @@ use store::types::absent_slots;
 
 pub use canon::write_row;
 pub use compare::{Change, compare};
+pub use notes::{Incremental, incrementally};
 pub use tally::{OutOfOrder, Tally};
 
 use crate::error::JobError;
@@ -155,10 +158,22 @@ pub async fn of_store<S: KlineStore>(
     slots: SlotRange,
 ) -> Result<SeriesCertificate, JobError> {
     let mut tally = Tally::new(series);
+    take(&mut tally, store, series, slots).await?;
+    let absent = absent_slots(&store.absent(series, slots).await?);
+    Ok(tally.finish(slots, &absent))
+}
+
+/// Reads every kline of a range into a tally, a page at a time.
+async fn take<S: KlineStore>(
+    tally: &mut Tally,
+    store: &S,
+    series: &Series,
+    slots: SlotRange,
+) -> Result<(), JobError> {
     let mut after = None;
     loop {
         let page = store.read(series, slots, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.open_time);
         for kline in &page {
             // A store reads in order; were it not so, the digest would be another one, and that is as it should be.
@@ -167,8 +182,6 @@ pub async fn of_store<S: KlineStore>(
             }
         }
     }
-    let absent = absent_slots(&store.absent(series, slots).await?);
-    Ok(tally.finish(slots, &absent))
 }
 
 /// The stored part of a series: from its first kline to its last.

@@ -35,6 +35,30 @@ struct Part {
     filled: RangeSet,
 }
 
+/// A month, or the part of one, that a certificate is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Number of the month.
+    number: Slot,
+    /// `2025-01`.
+    pub(super) name: String,
+    /// Slots of the range that begin in this month.
+    pub(super) slots: SlotRange,
+}
+
+/// The months of a range, ascending.
+pub(super) fn pieces(interval: Interval, slots: SlotRange) -> impl Iterator<Item = Piece> {
+    let all = match slots.is_empty() {
+        true => 0..0,
+        false => month_of(interval, slots.start)..month_of(interval, slots.end - 1) + 1,
+    };
+    all.map(move |number| {
+        let whole = Interval::Mo1.time_range(SlotRange::new(number, number + 1));
+        let slots = interval.slots_starting_in(whole).intersect(&slots);
+        Piece { number, name: name(number), slots }
+    })
+}
+
 /// The month in which a slot begins, counted from January 1970.
 fn month_of(interval: Interval, slot: Slot) -> Slot {
     Interval::Mo1.slot_of(interval.slot_start(slot))
@@ -86,32 +110,24 @@ impl Tally {
 
     /// The certificate of a range, to which all klines must belong that were taken. `absent` are slots of which it is known
     /// that the exchange has nothing.
-    pub fn finish(mut self, slots: SlotRange, absent: &RangeSet) -> SeriesCertificate {
+    pub fn finish(self, slots: SlotRange, absent: &RangeSet) -> SeriesCertificate {
+        self.finish_beside(slots, absent, &BTreeMap::new())
+    }
+
+    /// As [`finish`](Self::finish), but of the months that are `known` (by name) no kline was taken.
+    pub(super) fn finish_beside(
+        mut self,
+        slots: SlotRange,
+        absent: &RangeSet,
+        known: &BTreeMap<String, Month>,
+    ) -> SeriesCertificate {
         let interval = self.series.interval;
         let range = interval.time_range(slots);
-        let all = match slots.is_empty() {
-            true => 0..0,
-            false => month_of(interval, slots.start)..month_of(interval, slots.end - 1) + 1,
-        };
         let mut months = Vec::new();
-        for month in all {
-            let whole = Interval::Mo1.time_range(SlotRange::new(month, month + 1));
-            let of_month = interval.slots_starting_in(whole).intersect(&slots);
-            let name = name(month);
-            let part = self.months.remove(&month);
-            let empty = match &part {
-                Some(part) => RangeSet::from(of_month).difference(&part.filled),
-                None => of_month.into(),
-            };
-            let absent = inside(&empty.intersection(&absent.clip(of_month)), of_month);
-            let hasher = part.as_ref().map(|p| p.hasher.clone());
-            months.push(Month {
-                expected: of_month.len(),
-                stored: part.map_or(0, |p| p.rows),
-                absent,
-                missing: empty.len() - absent,
-                digest: canon::hex(&hasher.unwrap_or_else(|| canon::of_month(&self.series, &name))),
-                month: name,
+        for piece in pieces(interval, slots) {
+            months.push(match known.get(&piece.name) {
+                Some(month) => month.clone(),
+                None => self.month(piece, absent),
             });
         }
         let sum = |of: fn(&Month) -> u64| months.iter().map(of).sum::<u64>();
@@ -131,5 +147,23 @@ impl Tally {
         out.digest = canon::of_months(&out, &months);
         out.months = months;
         out
+    }
+
+    fn month(&mut self, piece: Piece, absent: &RangeSet) -> Month {
+        let part = self.months.remove(&piece.number);
+        let empty = match &part {
+            Some(part) => RangeSet::from(piece.slots).difference(&part.filled),
+            None => piece.slots.into(),
+        };
+        let absent = inside(&empty.intersection(&absent.clip(piece.slots)), piece.slots);
+        let hasher = part.as_ref().map(|p| p.hasher.clone());
+        Month {
+            expected: piece.slots.len(),
+            stored: part.map_or(0, |p| p.rows),
+            absent,
+            missing: empty.len() - absent,
+            digest: canon::hex(&hasher.unwrap_or_else(|| canon::of_month(&self.series, &piece.name))),
+            month: piece.name,
+        }
     }
 }

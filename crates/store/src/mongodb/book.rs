@@ -18,9 +18,11 @@ use super::doc::{Fields, collection, corrupt, date, key, open_time};
 use super::fail::Step;
 use super::pool::Tx;
 use super::schema::KEY;
+use crate::Books;
 use crate::buckets::{Bits, SIZE, bucket_of, slots_of};
 
 const BUCKETS: &str = "kline_buckets";
+const AUDIT: &str = "kline_audit";
 /// Last instant at which a kline can open.
 const LAST: Millis = Millis(253_402_300_799_999);
 /// Buckets counted at once by a recount.
@@ -97,26 +99,58 @@ fn slots_of_all(buckets: &RangeInclusive<i64>) -> SlotRange {
 
 /// The slots of a range in which no kline opens.
 pub(super) async fn missing(tx: &mut Tx, series: &Series, slots: SlotRange) -> Step<RangeSet> {
+    Ok(look(tx, series, slots).await?.missing)
+}
+
+/// What the books say of a range.
+pub(super) async fn survey(tx: &mut Tx, series: &Series, slots: SlotRange) -> Step<Books> {
+    let mut books = look(tx, series, slots).await?;
+    let inside = bounded(series.interval, slots);
+    if inside.is_empty() {
+        return Ok(books);
+    }
+    let time = series.interval.time_range(inside);
+    let pipeline = vec![
+        doc! { "$match": {
+            "series": key(series), "open_time": { "$gte": date(time.since), "$lte": date(time.until.plus(-1)) },
+        } },
+        doc! { "$group": { "_id": "$open_time", "times": { "$sum": 1_i64 } } },
+    ];
+    for group in tx.aggregate(AUDIT, pipeline, None).await? {
+        let group = Fields(AUDIT, &group);
+        let slot = series.interval.slot_of(group.at("_id")?);
+        *books.replaced.entry(slot).or_default() += group.int("times")?.unsigned_abs();
+    }
+    Ok(books)
+}
+
+/// What the books of the buckets say.
+async fn look(tx: &mut Tx, series: &Series, slots: SlotRange) -> Step<Books> {
     let all = RangeSet::from(slots);
     let inside = bounded(series.interval, slots);
     if slots.is_empty() || inside.is_empty() {
-        return Ok(all);
+        return Ok(Books { missing: all, ..Books::default() });
     }
     let books = books(tx, series, &touched(inside)).await?;
-    let (mut filled, mut unknown) = (RangeSet::new(), RangeSet::new());
+    let (mut filled, mut unknown, mut doubled) = (RangeSet::new(), RangeSet::new(), 0);
     for (bucket, tally) in tallies(tx, series, &touched(inside)).await? {
         match books.get(&bucket) {
-            Some(book) if book.tally == tally => book.bits.push_into(bucket, &mut filled),
+            Some(book) if book.tally == tally => {
+                book.bits.push_into(bucket, &mut filled);
+                doubled += tally.rows.unsigned_abs().saturating_sub(book.bits.count().into());
+            }
             _ => unknown.push(slots_of(bucket)),
         }
     }
+    let unknown = unknown.clip(inside);
     let mut found = RangeSet::new();
-    for range in unknown.clip(inside).ranges() {
+    for range in unknown.ranges() {
         for open_time in open_times(tx, series, *range).await? {
             found.push_slot(series.interval.slot_of(open_time));
         }
     }
-    Ok(all.difference(&filled).difference(&found))
+    let missing = all.difference(&filled).difference(&found);
+    Ok(Books { missing, unknown, doubled, replaced: BTreeMap::new() })
 }
 
 /// What the collection's index has, per bucket that holds klines.

@@ -11,6 +11,7 @@
 
 mod absent;
 mod book;
+mod certified;
 mod doc;
 mod fail;
 mod lease;
@@ -29,7 +30,7 @@ use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 use self::pool::{Pool, operation};
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
     PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
@@ -111,6 +112,20 @@ impl KlineStore for MongoStore {
                 operation!(self.pool, Write, "counting rows", tx => book::recount(tx, series, rest).await)?;
         }
         self.missing(series, slots).await
+    }
+
+    async fn books(&self, series: &Series, slots: SlotRange) -> StoreResult<Books> {
+        operation!(self.pool, Read, "reading the books", tx => book::survey(tx, series, slots).await)
+    }
+
+    async fn certified(&self, series: &Series) -> StoreResult<Vec<Certified>> {
+        operation!(self.pool, Read, "reading what was certified", tx => certified::read(tx, series).await)
+    }
+
+    async fn keep_certified(&self, series: &Series, notes: &[Certified]) -> StoreResult<()> {
+        operation!(self.pool, Transaction, "noting what was certified", tx => {
+            certified::keep(tx, series, notes).await
+        })
     }
 
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>> {

@@ -16,7 +16,7 @@ use crate::{StoreError, StoreResult};
 const MIGRATIONS: &str = "kline_migrations";
 
 /// Newest version of the schema. A released step never changes; what is to change comes as a new step.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Name of the index that makes a kline unique, and by which klines are counted.
 pub(super) const KEY: &str = "key";
@@ -29,7 +29,7 @@ struct Index {
     unique: bool,
 }
 
-/// Every index of version 1. `_id` is indexed anyway.
+/// Every index. `_id` is indexed anyway. Version 2 added `kline_certified`.
 fn indexes() -> Vec<Index> {
     let own = |collection: &str, name, fields, unique| Index {
         collection: collection.into(),
@@ -47,6 +47,7 @@ fn indexes() -> Vec<Index> {
         .chain([
             own("kline_buckets", KEY, &[("interval", 1), ("series", 1), ("bucket", 1)], true),
             own("kline_absent", KEY, &[("series", 1), ("since", 1)], true),
+            own("kline_certified", KEY, &[("series", 1), ("since", 1)], true),
             own("kline_ledger", KEY, &[("series", 1), ("seq", 1)], true),
             own("kline_audit", "newest", &[("series", 1), ("replaced_at", -1), ("open_time", -1)], false),
             own("kline_runs", KEY, &[("run", 1), ("series", 1)], true),
@@ -85,7 +86,12 @@ pub(super) async fn prepare(tx: &mut Tx, place: &str, read_only: bool) -> Step<(
         return Ok(());
     }
     if read_only {
-        return Err(StoreError::Empty { place: place.into() }.into());
+        let old = u32::try_from(found).unwrap_or_default();
+        return Err(match old {
+            0 => StoreError::Empty { place: place.into() },
+            old => StoreError::outdated(place.into(), old),
+        }
+        .into());
     }
     migrate(tx).await.map_err(|fault| in_words(fault, place))
 }

@@ -9,7 +9,10 @@ use kline::Interval;
 use crate::buckets::SIZE;
 use crate::servers::engine::Migration;
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, tables, triggers }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, tables, triggers },
+    Migration { version: 2, tables: certified, triggers: Vec::new },
+];
 
 const OPTIONS: &str = "ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
@@ -88,11 +91,27 @@ const BOOKS: &[(&str, &str)] = &[
   KEY by_delivery (delivered, position)"),
 ];
 
+/// Since version 2.
+const CERTIFIED: (&str, &str) = ("kline_certified", "series_id INT UNSIGNED NOT NULL,
+  since BIGINT NOT NULL COMMENT 'ms',
+  until BIGINT NOT NULL COMMENT 'ms, not included',
+  books VARCHAR(64) NOT NULL COMMENT 'what the books said of these klines',
+  row_count BIGINT NOT NULL,
+  digest VARCHAR(64) NOT NULL COMMENT 'of the klines that open in the range',
+  certified_at BIGINT NOT NULL,
+  PRIMARY KEY (series_id, since)");
+
+fn table((name, columns): (&str, &str)) -> String {
+    format!("CREATE TABLE IF NOT EXISTS {name} (\n  {columns}\n) {OPTIONS}")
+}
+
+fn certified() -> Vec<String> {
+    vec![table(CERTIFIED)]
+}
+
 fn tables() -> Vec<String> {
-    let table =
-        |name: &str, columns: &str| format!("CREATE TABLE IF NOT EXISTS {name} (\n  {columns}\n) {OPTIONS}");
-    let mut all: Vec<String> = BOOKS.iter().map(|(name, columns)| table(name, columns)).collect();
-    all.push(table(
+    let mut all: Vec<String> = BOOKS.iter().copied().map(table).collect();
+    all.push(table((
         "kline_audit",
         &format!(
             "id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -102,13 +121,13 @@ fn tables() -> Vec<String> {
   {VALUES},
   KEY by_series (series_id, id)"
         ),
-    ));
+    )));
     for interval in Interval::ALL {
         let (suffix, period) = (interval.suffix(), interval.as_str());
-        all.push(table(
+        all.push(table((
             &format!("kline_rows_{suffix}"),
             &format!("series_id INT UNSIGNED NOT NULL,\n  {VALUES},\n  PRIMARY KEY (series_id, open_time)"),
-        ));
+        )));
         all.push(format!(
             "CREATE OR REPLACE VIEW klines_{suffix} AS
   SELECT s.market, s.symbol, k.open_time, k.open, k.high, k.low, k.close, k.volume, k.close_time, k.quote_volume,

@@ -12,7 +12,10 @@ use kline::Interval;
 use crate::buckets::{SHIFT, SIZE};
 use crate::servers::engine::Migration;
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, tables, triggers }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, tables, triggers },
+    Migration { version: 2, tables: certified, triggers: Vec::new },
+];
 
 /// The values of a kline, as columns of a table. The wide ones of fixed size come first, which saves padding.
 const VALUES: &str = "open_time TIMESTAMPTZ NOT NULL,
@@ -105,6 +108,22 @@ const BOOKS: &[&str] = &[
 )",
     "CREATE INDEX kline_outbox_pending ON kline_outbox (position) WHERE delivered IS NULL",
 ];
+
+/// Since version 2.
+const CERTIFIED: &str = "CREATE TABLE kline_certified (
+  series_id INTEGER NOT NULL,
+  since BIGINT NOT NULL, -- ms
+  until BIGINT NOT NULL, -- ms, not included
+  books TEXT NOT NULL, -- what the books said of these klines
+  row_count BIGINT NOT NULL,
+  digest TEXT NOT NULL, -- of the klines that open in the range
+  certified_at BIGINT NOT NULL,
+  PRIMARY KEY (series_id, since)
+)";
+
+fn certified() -> Vec<String> {
+    vec![CERTIFIED.to_owned()]
+}
 
 fn tables() -> Vec<String> {
     let mut all: Vec<String> = BOOKS.iter().map(|&sql| sql.to_owned()).collect();

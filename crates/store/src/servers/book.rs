@@ -13,6 +13,7 @@ use super::engine::{Session, Told, Upsert};
 use super::fail::Step;
 use super::read::series_id;
 use super::value::{Cells, Value, values};
+use crate::Books;
 use crate::buckets::{Bits, bucket_of, slots_of};
 
 /// Open times fetched at once.
@@ -57,20 +58,63 @@ pub(super) async fn missing<S: Session>(
 
 /// As [`missing`], for a series that is known.
 pub(super) async fn missing_in<S: Session>(session: &mut S, of: Of, slots: SlotRange) -> Step<RangeSet> {
+    Ok(look(session, of, slots).await?.0)
+}
+
+/// The slots in which no kline opens, and those of which the rows had to be asked.
+async fn look<S: Session>(session: &mut S, of: Of, slots: SlotRange) -> Step<(RangeSet, RangeSet)> {
     if slots.is_empty() {
-        return Ok(RangeSet::new());
+        return Ok(Default::default());
     }
     let (filled, unknown) = books(session, of, slots).await?;
+    let unknown = unknown.clip(slots);
     let mut found = RangeSet::new();
-    for range in unknown.clip(slots).ranges() {
+    for range in unknown.ranges() {
         each_slot(session, of, *range, |slot| found.push_slot(slot)).await?;
     }
     let empty = RangeSet::from(slots).difference(&filled).difference(&found);
     if of.told == Told::All {
-        return Ok(empty);
+        return Ok((empty, unknown));
     }
-    let suspects = empty.difference(&unknown);
-    Ok(empty.difference(&inserted_by_hand(session, of, &suspects).await?))
+    let by_hand = inserted_by_hand(session, of, &empty.difference(&unknown)).await?;
+    Ok((empty.difference(&by_hand), unknown.union(&by_hand)))
+}
+
+/// What the books say of a range.
+pub(super) async fn survey<S: Session>(
+    session: &mut S,
+    series: &Series,
+    told: Told,
+    slots: SlotRange,
+) -> Step<Books> {
+    let id = match series_id(session, series).await? {
+        Some(id) if !slots.is_empty() => id,
+        _ => return Ok(Books { missing: slots.into(), ..Books::default() }),
+    };
+    let of = Of { id, interval: series.interval, told };
+    let (missing, unknown) = look(session, of, slots).await?;
+    let touched = touched(slots);
+    let doubled = session
+        .query_one(
+            "SELECT SUM(row_count) - SUM(filled) FROM kline_buckets \
+             WHERE series_id = ? AND bucket BETWEEN ? AND ? AND filled IS NOT NULL",
+            values![id, *touched.start(), *touched.end()],
+        )
+        .await?;
+    let doubled = doubled.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0).unsigned_abs();
+    let (since, until) = span(of.interval, slots);
+    let rows = session
+        .query(
+            "SELECT open_time, COUNT(*) FROM kline_audit \
+             WHERE series_id = ? AND open_time >= ? AND open_time < ? GROUP BY open_time",
+            values![id, since, until],
+        )
+        .await?;
+    let mut replaced = BTreeMap::new();
+    for row in rows {
+        *replaced.entry(of.interval.slot_of(row.time(0)?)).or_default() += row.int(1)?.unsigned_abs();
+    }
+    Ok(Books { missing, unknown, doubled, replaced })
 }
 
 /// The slots that have a bit, and the slots of unknown buckets, in all buckets that a range touches.

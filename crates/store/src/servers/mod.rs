@@ -13,6 +13,7 @@
 
 mod absent;
 mod book;
+mod certified;
 pub(crate) mod engine;
 pub(crate) mod fail;
 mod lease;
@@ -36,7 +37,7 @@ use self::pool::{Pool, transaction};
 use self::url::Server;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
     PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
@@ -101,6 +102,18 @@ impl<E: Engine> KlineStore for ServerStore<E> {
             })?;
         }
         self.missing(series, slots).await
+    }
+
+    async fn books(&self, series: &Series, slots: SlotRange) -> StoreResult<Books> {
+        transaction!(self.pool, Read, "reading the books", s => book::survey(s, series, self.told, slots).await)
+    }
+
+    async fn certified(&self, series: &Series) -> StoreResult<Vec<Certified>> {
+        transaction!(self.pool, Read, "reading what was certified", s => certified::read(s, series).await)
+    }
+
+    async fn keep_certified(&self, series: &Series, notes: &[Certified]) -> StoreResult<()> {
+        transaction!(self.pool, Write, "noting what was certified", s => certified::keep(s, series, notes).await)
     }
 
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>> {

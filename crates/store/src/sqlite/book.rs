@@ -1,5 +1,6 @@
 //! The books beside the rows: buckets and absences. Rules in [`crate::buckets`] and [`crate::absences`].
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use kline::{Interval, Millis, RangeSet, Series, Slot, SlotRange};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::fail::{Fault, Step};
 use super::read::series_id;
 use crate::buckets::{Bits, bucket_of, slots_of};
-use crate::{Absence, AbsentRange, StoreError, absences};
+use crate::{Absence, AbsentRange, Books, StoreError, absences};
 
 /// The slots of a range in which no kline opens: what has no bit in a known bucket, and no row in an unknown one.
 pub(super) fn missing(conn: &Connection, series: &Series, slots: SlotRange) -> Step<RangeSet> {
@@ -20,15 +21,50 @@ pub(super) fn missing(conn: &Connection, series: &Series, slots: SlotRange) -> S
 
 /// As [`missing`], for a series that is known.
 pub(super) fn missing_in(conn: &Connection, id: i64, interval: Interval, slots: SlotRange) -> Step<RangeSet> {
+    Ok(look(conn, id, interval, slots)?.0)
+}
+
+/// The slots in which no kline opens, and those of which the rows had to be asked.
+fn look(conn: &Connection, id: i64, interval: Interval, slots: SlotRange) -> Step<(RangeSet, RangeSet)> {
     if slots.is_empty() {
-        return Ok(RangeSet::new());
+        return Ok(Default::default());
     }
     let (filled, unknown) = books(conn, id, slots)?;
+    let unknown = unknown.clip(slots);
     let mut found = RangeSet::new();
-    for range in unknown.clip(slots).ranges() {
+    for range in unknown.ranges() {
         each_slot(conn, id, interval, *range, |slot| found.push_slot(slot))?;
     }
-    Ok(RangeSet::from(slots).difference(&filled).difference(&found))
+    Ok((RangeSet::from(slots).difference(&filled).difference(&found), unknown))
+}
+
+/// What the books say of a range.
+pub(super) fn survey(conn: &Connection, series: &Series, slots: SlotRange) -> Step<Books> {
+    let id = match series_id(conn, series)? {
+        Some(id) if !slots.is_empty() => id,
+        _ => return Ok(Books { missing: slots.into(), ..Books::default() }),
+    };
+    let interval = series.interval;
+    let (missing, unknown) = look(conn, id, interval, slots)?;
+    let touched = touched(slots);
+    let doubled: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(sum(row_count - filled), 0) FROM kline_buckets \
+             WHERE series_id = ?1 AND bucket BETWEEN ?2 AND ?3 AND filled IS NOT NULL",
+        )?
+        .query_row((id, touched.start(), touched.end()), |row| row.get(0))?;
+    let mut replaced = BTreeMap::new();
+    let mut statement = conn.prepare_cached(
+        "SELECT open_time, count(*) FROM kline_audit WHERE series_id = ?1 AND open_time >= ?2 AND open_time < ?3 \
+         GROUP BY open_time",
+    )?;
+    let time = interval.time_range(slots);
+    let mut rows = statement.query((id, time.since.0, time.until.0))?;
+    while let Some(row) = rows.next()? {
+        let slot = interval.slot_of(Millis(row.get(0)?));
+        *replaced.entry(slot).or_default() += row.get::<_, i64>(1)?.unsigned_abs();
+    }
+    Ok(Books { missing, unknown, doubled: doubled.unsigned_abs(), replaced })
 }
 
 /// The slots that have a bit, and the slots of unknown buckets, in all buckets that a range touches.

@@ -13,6 +13,7 @@
 //! log is cut back at checkpoints.
 
 mod book;
+mod certified;
 mod fail;
 mod lease;
 mod pool;
@@ -33,7 +34,7 @@ use self::pool::Pool;
 use crate::leases::now;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
     PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
@@ -111,6 +112,23 @@ impl KlineStore for SqliteStore {
                 book::recount(conn, &series, slots)?;
                 book::missing(conn, &series, slots)
             })
+            .await
+    }
+
+    async fn books(&self, series: &Series, slots: SlotRange) -> StoreResult<Books> {
+        let series = series.clone();
+        self.pool.read("reading the books", move |conn| book::survey(conn, &series, slots)).await
+    }
+
+    async fn certified(&self, series: &Series) -> StoreResult<Vec<Certified>> {
+        let series = series.clone();
+        self.pool.read("reading what was certified", move |conn| certified::read(conn, &series)).await
+    }
+
+    async fn keep_certified(&self, series: &Series, notes: &[Certified]) -> StoreResult<()> {
+        let (series, notes) = (series.clone(), notes.to_vec());
+        self.pool
+            .write("noting what was certified", move |conn| certified::keep(conn, &series, &notes))
             .await
     }
 

@@ -20,7 +20,10 @@ pub(super) struct Migration {
 }
 
 /// Every step, oldest first. A released step never changes; what is to change comes as a new step.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: first }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: first },
+    Migration { version: 2, sql: || CERTIFIED.into() },
+];
 
 /// Columns of a kline in every table that holds one, in the order of `write::bind` and `read::kline`.
 pub(super) const COLUMNS: &str = "open_time, open, high, low, close, volume, close_time, quote_volume, count, \
@@ -198,6 +201,20 @@ CREATE TABLE kline_outbox (
   delivered INTEGER
 ) STRICT;
 CREATE INDEX kline_outbox_pending ON kline_outbox (position) WHERE delivered IS NULL;
+";
+
+const CERTIFIED: &str = "
+-- What was certified: digest of the klines of [since, until), ms, and what the books said of them.
+CREATE TABLE kline_certified (
+  series_id INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  books TEXT NOT NULL,
+  row_count INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  certified_at INTEGER NOT NULL,
+  PRIMARY KEY (series_id, since)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Table, triggers and view of one interval.

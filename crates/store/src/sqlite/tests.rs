@@ -43,13 +43,15 @@ fn state(conn: &Connection) -> (u32, i64) {
     (schema::version(conn).unwrap(), objects)
 }
 
-const LATER: [Migration; 2] = [
+const LATER: [Migration; 3] = [
     Migration { version: 1, sql: MIGRATIONS[0].sql },
-    Migration { version: 2, sql: || "ALTER TABLE kline_series ADD COLUMN note TEXT;".into() },
+    Migration { version: 2, sql: MIGRATIONS[1].sql },
+    Migration { version: 3, sql: || "ALTER TABLE kline_series ADD COLUMN note TEXT;".into() },
 ];
-const BROKEN: [Migration; 2] = [
+const BROKEN: [Migration; 3] = [
     Migration { version: 1, sql: MIGRATIONS[0].sql },
-    Migration { version: 2, sql: || "CREATE TABLE half (x) STRICT; no such statement;".into() },
+    Migration { version: 2, sql: MIGRATIONS[1].sql },
+    Migration { version: 3, sql: || "CREATE TABLE half (x) STRICT; no such statement;".into() },
 ];
 
 #[test]
@@ -61,9 +63,9 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_rows() {
     schema::migrate(&mut conn, &place(), &LATER).unwrap();
     let kept: String =
         conn.query_row("SELECT symbol FROM kline_series WHERE note IS NULL", [], |row| row.get(0)).unwrap();
-    assert_eq!((kept.as_str(), schema::version(&conn).unwrap()), ("A", 2));
+    assert_eq!((kept.as_str(), schema::version(&conn).unwrap()), ("A", 3));
     let refused = schema::migrate(&mut conn, &place(), MIGRATIONS).unwrap_err();
-    assert!(matches!(refused, StoreError::Newer { found: 2, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::Newer { found: 3, known: 2, .. }), "{refused}");
 }
 
 #[test]

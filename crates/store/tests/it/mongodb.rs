@@ -445,6 +445,28 @@ async fn a_newer_schema_is_refused() {
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_database_of_version_1_is_brought_up_to_date_by_writing_only() {
+    if !ReplicaSet::is_available() {
+        return;
+    }
+    let h = ReplicaSet::new().await;
+    let (s, b) = (btc(Interval::M5), base(Interval::M5));
+    put(h.store(), &s, b..b + 8).await;
+    h.0.by_hand(async |db| {
+        let migrations: Collection<Document> = db.collection("kline_migrations");
+        migrations.delete_many(doc! {}).await.unwrap();
+        migrations.insert_one(doc! { "_id": 1 }).await.unwrap();
+        db.collection::<Document>("kline_certified").drop().await.unwrap();
+    });
+    let read_only = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let error = MongoStore::open(&h.0.url, read_only).await.unwrap_err();
+    assert!(format!("{error:?}").contains("its schema has version 1"), "{error:?}");
+    let store = MongoStore::open(&h.0.url, OpenOptions::default()).await.unwrap();
+    assert_eq!(all(&store, &s).await, klines(Interval::M5, b..b + 8));
+    assert_eq!(store.certified(&s).await.unwrap(), []);
+}
+
 /// A pause that lets the others go on.
 pub async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;

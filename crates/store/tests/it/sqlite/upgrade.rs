@@ -34,6 +34,8 @@ async fn a_file_of_version_1_is_understood() {
     assert_eq!(store.absent(&s, slots(b, b + 9)).await.unwrap()[0].slots, slots(b + 2, b + 3));
     put(&store, &s, [b + 4]).await;
     assert_eq!(all(&store, &s).await.len(), 4);
+    let books = store.books(&s, slots(b, b + 5)).await.unwrap();
+    assert!(books.missing.slots().eq([b + 2]) && store.certified(&s).await.unwrap().is_empty());
 }
 
 #[tokio::test]

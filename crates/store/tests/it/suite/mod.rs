@@ -3,11 +3,13 @@
 //! An engine brings a [`Harness`] and calls [`conformance!`](crate::conformance) in a module of its own.
 
 mod books;
+mod certified;
 mod gaps;
 mod leases;
 mod rows;
 
 pub use books::*;
+pub use certified::*;
 pub use gaps::*;
 pub use leases::*;
 pub use rows::*;
@@ -92,6 +94,9 @@ macro_rules! conformance {
             delivered_messages_are_not_sent_again
             run_history_is_newest_first_and_a_repeat_replaces
             a_chunk_commits_with_its_run_and_messages
+
+            the_books_tell_of_every_change
+            notes_of_what_was_certified_replace_those_they_overlap
 
             one_owner_at_a_time
             running_leases_are_listed_and_no_others
