@@ -1,6 +1,7 @@
 //! Work on the parts of a list at the same time.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// More threads than this gain nothing for inputs of any usual size.
@@ -32,6 +33,23 @@ pub(crate) fn ranges<R: Send>(count: usize, least: usize, work: impl Fn(Range<us
     })
 }
 
+/// Works on every item, the next one as soon as a processor is free, and returns the results in order: for few items of
+/// which some are much more work than others.
+pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = |_: Range<usize>| {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return done };
+            done.push((at, work(item)));
+        }
+    };
+    let mut all: Vec<(usize, R)> = ranges(items.len(), 1, take).into_iter().flatten().collect();
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +59,7 @@ mod tests {
         for count in [0, 1, 7, 1_000] {
             let all: Vec<usize> = ranges(count, 1, |range| range.collect::<Vec<_>>()).concat();
             assert_eq!(all, (0..count).collect::<Vec<_>>());
+            assert_eq!(each(&all, |item| item * 2), all.iter().map(|item| item * 2).collect::<Vec<_>>());
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What the rules look at, and where their findings go.
 
-use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::findings::{Finding, Ignore, NeedRef, ObjectId, Severity, Suppression, suppress_decisions};
 use crate::model::{Model, NAMESPACE_NAME_LABEL, Peer, PolicyRef, Target as DnsTarget, Verdict, WorkloadId};
@@ -54,23 +53,12 @@ pub fn check(model: &Model<'_>, needs: &NeedsFile, options: &CheckOptions) -> Re
     let check = Check::new(model, needs, options);
     let mut report = Report { findings: Vec::new(), problems: check.problems() };
     let decisions = check.decisions(&mut report.problems);
-    for rule in ALL.iter().copied() {
-        let severity = match check.configured(rule) {
-            Some(None) => continue,
-            Some(Some(severity)) => Some(severity),
-            None => None,
-        };
-        let mut sink = Sink {
-            rule,
-            severity,
-            check: &check,
-            decisions: &decisions,
-            found: Vec::new(),
-            groups: HashMap::new(),
-            known: HashMap::new(),
-        };
-        (rule.check)(&check, &mut sink);
-        report.findings.append(&mut sink.found);
+    let (first, others) = ALL.split_at(EXPLAINING);
+    for rule in first {
+        report.findings.append(&mut run(rule, &check, &decisions));
+    }
+    for mut found in parallel::each(others, |rule| run(rule, &check, &decisions)) {
+        report.findings.append(&mut found);
     }
     report.findings.sort_by(|a, b| {
         let key = |finding: &Finding| (std::cmp::Reverse(finding.severity), finding.rule, finding.span);
@@ -79,7 +67,28 @@ pub fn check(model: &Model<'_>, needs: &NeedsFile, options: &CheckOptions) -> Re
     report
 }
 
-/// Everything a rule may look at.
+/// The rules at the head of the list that note what they explain ([`Check::explain`]); the others ask, and so come after.
+const EXPLAINING: usize = 2;
+
+/// The findings of one rule, unless it is switched off.
+fn run(rule: &'static Rule, check: &Check<'_>, decisions: &Decisions<'_>) -> Vec<Finding> {
+    let severity = match check.configured(rule) {
+        Some(None) => return Vec::new(),
+        Some(severity) => severity,
+        None => None,
+    };
+    let (groups, known) = (HashMap::new(), HashMap::new());
+    let mut sink = Sink { rule, severity, check, decisions, found: Vec::new(), groups, known };
+    (rule.check)(check, &mut sink);
+    sink.found
+}
+
+/// What a rule that panicked left is as good as before.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everything a rule may look at. Rules look at the same time.
 pub(crate) struct Check<'a> {
     pub(crate) model: &'a Model<'a>,
     pub(crate) input: &'a Input,
@@ -101,11 +110,11 @@ pub(crate) struct Check<'a> {
     pub(crate) names: Names<'a>,
     pub(crate) configs: Configs<'a>,
     /// Verdicts on the resolver, by workload and protocol: several rules ask.
-    dns: RefCell<HashMap<(WorkloadId, Protocol), Verdict>>,
+    dns: Mutex<HashMap<(WorkloadId, Protocol), Verdict>>,
     /// Policies that almost select a workload: several rules ask.
-    near: RefCell<HashMap<WorkloadId, Rc<[NearPolicy]>>>,
+    near: Mutex<HashMap<WorkloadId, Arc<[NearPolicy]>>>,
     /// Workloads whose missing policy a finding has explained already.
-    pub(crate) explained: RefCell<BTreeSet<WorkloadId>>,
+    explained: Mutex<BTreeSet<WorkloadId>>,
 }
 
 /// The verdicts on all needs.
@@ -164,9 +173,9 @@ impl<'a> Check<'a> {
             namespace_labels,
             names: Names::new(input, default),
             configs: Configs::new(input, default),
-            dns: RefCell::new(HashMap::new()),
-            near: RefCell::new(HashMap::new()),
-            explained: RefCell::new(BTreeSet::new()),
+            dns: Mutex::new(HashMap::new()),
+            near: Mutex::new(HashMap::new()),
+            explained: Mutex::new(BTreeSet::new()),
         }
     }
 
@@ -209,7 +218,7 @@ impl<'a> Check<'a> {
 
     /// Whether a workload reaches the resolver over UDP or TCP.
     pub(crate) fn dns(&self, workload: WorkloadId, protocol: Protocol) -> Verdict {
-        if let Some(known) = self.dns.borrow().get(&(workload, protocol)) {
+        if let Some(known) = lock(&self.dns).get(&(workload, protocol)) {
             return *known;
         }
         let needs = self.needs[workload].needs.iter().zip(&self.judged[workload]);
@@ -218,16 +227,29 @@ impl<'a> Check<'a> {
             Some((_, judged)) => judged.verdict,
             None => self.model.verdict(&Peer::Workload(workload), &DnsTarget::Dns, protocol, 53).verdict,
         };
-        self.dns.borrow_mut().insert((workload, protocol), verdict);
+        lock(&self.dns).insert((workload, protocol), verdict);
         verdict
     }
 
     /// Policies that almost select a workload, the closest first.
-    pub(crate) fn near_policies(&self, workload: WorkloadId) -> Rc<[NearPolicy]> {
-        let mut known = self.near.borrow_mut();
-        let near =
-            known.entry(workload).or_insert_with(|| nearmiss::policies_for(self.model, workload).into());
-        Rc::clone(near)
+    pub(crate) fn near_policies(&self, workload: WorkloadId) -> Arc<[NearPolicy]> {
+        if let Some(known) = lock(&self.near).get(&workload) {
+            return Arc::clone(known);
+        }
+        // Not under the lock: others would wait for the answer on another workload.
+        let near: Arc<[NearPolicy]> = nearmiss::policies_for(self.model, workload).into();
+        lock(&self.near).insert(workload, Arc::clone(&near));
+        near
+    }
+
+    /// Notes that a finding has explained which policy the workload misses: for the rules at the head of the list.
+    pub(crate) fn explain(&self, workload: WorkloadId) {
+        lock(&self.explained).insert(workload);
+    }
+
+    /// Whether a finding has explained which policy the workload misses.
+    pub(crate) fn is_explained(&self, workload: WorkloadId) -> bool {
+        lock(&self.explained).contains(&workload)
     }
 
     /// Workloads under check.

@@ -38,7 +38,7 @@ kind: CronJob     # pods are labelled component: klines-gap-filler
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     let counts = siblings(check);
     for (id, workload) in check.workloads() {
-        let explained = check.explained.borrow().contains(&id);
+        let explained = check.is_explained(id);
         if explained || workload.pod.host_network || !check.selecting(id, Direction::Egress).is_empty() {
             continue;
         }
@@ -55,7 +55,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         let sure = strong && near.as_ref().is_some_and(|near| near.namespaces.is_none() && near.selects > 0);
         let severity = if sure { Severity::Error } else { Severity::Warning };
         sink.emit_as(severity, finding(check, id, &needs, siblings, near.as_ref()));
-        check.explained.borrow_mut().insert(id);
+        check.explain(id);
     }
 }
 

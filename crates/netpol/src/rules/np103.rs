@@ -32,7 +32,7 @@ kind: Deployment     # pods are labelled {app: shop, component: workers}
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for (id, workload) in check.workloads() {
-        if check.explained.borrow().contains(&id) || workload.pod.labels.incomplete {
+        if check.is_explained(id) || workload.pod.labels.incomplete {
             continue;
         }
         let near = check.near_policies(id);

@@ -30,7 +30,7 @@ egress:
 
 fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
     for (id, workload) in check.workloads() {
-        let explained = check.explained.borrow().contains(&id);
+        let explained = check.is_explained(id);
         if explained || workload.pod.host_network || !check.is_isolated(id, Direction::Egress) {
             continue;
         }

@@ -33,7 +33,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         }
         let ingress = check.selecting(id, Direction::Ingress).is_empty();
         let mut egress = check.selecting(id, Direction::Egress).is_empty();
-        egress &= !check.explained.borrow().contains(&id);
+        egress &= !check.is_explained(id);
         let word = match (ingress, egress) {
             (true, true) => "ingress and egress",
             (true, false) => "ingress",
