@@ -19,6 +19,7 @@ mod outages;
 mod received;
 #[cfg(feature = "mysql")]
 mod scene;
+mod schemas;
 mod serve;
 mod support;
 mod symbols;

@@ -194,3 +194,23 @@ fn rules_are_listed_and_explained() {
     let unknown = netpol(folder.path(), &["rules", "NP999"]);
     assert_eq!((unknown.status.code(), err(&unknown).contains("there is no rule NP999")), (Some(2), true));
 }
+
+#[test]
+fn the_json_report_is_what_its_schema_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let schema = std::fs::read_to_string(root.join("docs/schemas/netpol-check.v1.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let folder = folder(&[("k8s/p.yaml", MYSQL), ("k8s/a.yaml", APP), ("k8s/broken.yaml", "a: [")]);
+    let deployment = root.join("k8s");
+    for path in [folder.path().join("k8s"), deployment] {
+        let output = netpol(folder.path(), &["check", path.to_str().unwrap(), "--format", "json"]);
+        let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+        assert_ne!(report["findings"].as_array().unwrap().len(), 0, "{report:#}");
+        let wrong: Vec<String> = validator
+            .iter_errors(&report)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
