@@ -1,7 +1,7 @@
 // Pages by the address's hash, the theme, live state in the header, and the token.
 
 import { h, fill } from "./dom.js";
-import { checkAccess, fillGaps, get, token } from "./api.js";
+import { checkAccess, fillGaps, get, token, verify } from "./api.js";
 import { connect, listen } from "./live.js";
 import { plural } from "./format.js";
 import { overview } from "./overview.js";
@@ -46,18 +46,28 @@ function askToken() {
   });
 }
 
-/** A button that fills the gaps of what `which()` names. It is there only when the dashboard may do so. */
-export function fillButton(text, which) {
-  const button = h("button", { type: "button", class: "primary" }, text);
+/**
+ * A button that starts a job on the series that `which()` names. It is there only when the dashboard may do so, and says how
+ * its job goes: `doing(series)` while it runs, `ended(job)` afterwards.
+ */
+function jobButton(text, { kind, start, doing, ended }, which) {
+  const button = h("button", { type: "button", class: kind }, text);
   const said = h("span", { class: "small muted", role: "status" });
   const element = h("span", { class: "controls", hidden: true }, said, button);
+  let mine = null;
+  let state = { jobs: [] };
+  const tell = () => {
+    const job = state.jobs.find((job) => job.id === mine);
+    if (job?.ended) said.textContent = ended(job);
+  };
   button.addEventListener("click", async () => {
     if (!token.get() && !(await askToken())) return;
     button.disabled = true;
     const series = which().map(({ market, symbol, interval }) => ({ market, symbol, interval }));
     try {
-      await fillGaps(series);
-      said.textContent = `filling ${plural(series.length, "series")}`;
+      mine = (await start(series)).id;
+      said.textContent = doing(series);
+      tell();
     } catch (error) {
       if (error.status === 401) token.clear();
       said.textContent = error.message;
@@ -65,14 +75,22 @@ export function fillButton(text, which) {
     button.disabled = false;
   });
   element.update = async (useful) => { element.hidden = !useful || !(await about).actions; };
-  let before = 0;
-  listen((state) => {
-    const job = state.jobs.at(-1);
-    if (!job || !said.textContent) return;
-    if (job.ended && job.id >= before) { said.textContent = `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`; before = job.id; }
-  });
+  element.leave = listen((now) => { state = now; tell(); });
   return element;
 }
+
+/** A button that fills the gaps of what `which()` names. */
+export const fillButton = (text, which) => jobButton(text, {
+  kind: "primary", start: fillGaps,
+  doing: (series) => `filling ${plural(series.length, "series")}`,
+  ended: (job) => `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`,
+}, which);
+
+/** A button that compares what `which()` names with the exchange. */
+export const verifyButton = (text, which) => jobButton(text, {
+  kind: null, start: verify, doing: () => "comparing", ended: (job) => `compared: ${VERDICTS[job.outcome] ?? job.outcome}`,
+}, which);
+const VERDICTS = { clean: "the same", found: "something was found", failed: "failed" };
 
 let about = get("overview");
 function describe() {
