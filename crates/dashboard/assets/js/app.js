@@ -46,51 +46,60 @@ function askToken() {
   });
 }
 
+const VERDICTS = { clean: "the same", found: "something was found", failed: "failed" };
+/** What can be started: how, and how it is told while it runs and when it has ended. */
+const JOBS = {
+  fill: {
+    start: fillGaps, kind: "primary",
+    doing: (series) => `filling ${plural(series.length, "series")}`,
+    ended: (job) => `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`,
+  },
+  verify: {
+    start: verify, kind: null,
+    doing: () => "comparing",
+    ended: (job) => `compared: ${VERDICTS[job.outcome] ?? job.outcome}`,
+  },
+};
+
 /**
- * A button that starts a job on the series that `which()` names. It is there only when the dashboard may do so, and says how
- * its job goes: `doing(series)` while it runs, `ended(job)` afterwards.
+ * Buttons that start jobs on the series that `which()` names: `{ fill: "Fill gaps" }`. They are there only when the dashboard
+ * may do so, and one line beside them says how it goes. `update({ fill: true })` says which are of use now.
  */
-function jobButton(text, { kind, start, doing, ended }, which) {
-  const button = h("button", { type: "button", class: kind }, text);
+export function jobButtons(which, texts) {
   const said = h("span", { class: "small muted", role: "status" });
-  const element = h("span", { class: "controls", hidden: true }, said, button);
   let mine = null;
   let state = { jobs: [] };
   const tell = () => {
-    const job = state.jobs.find((job) => job.id === mine);
-    if (job?.ended) said.textContent = ended(job);
+    const job = state.jobs.find((job) => job.id === mine?.id);
+    if (job?.ended) said.textContent = mine.ended(job);
   };
-  button.addEventListener("click", async () => {
+  const start = async (job, button) => {
     if (!token.get() && !(await askToken())) return;
     button.disabled = true;
     const series = which().map(({ market, symbol, interval }) => ({ market, symbol, interval }));
     try {
-      mine = (await start(series)).id;
-      said.textContent = doing(series);
+      const { id } = await job.start(series);
+      mine = { id, ended: job.ended };
+      said.textContent = job.doing(series);
       tell();
     } catch (error) {
       if (error.status === 401) token.clear();
       said.textContent = error.message;
     }
     button.disabled = false;
+  };
+  const buttons = Object.entries(texts).map(([name, text]) => {
+    const button = h("button", { type: "button", class: JOBS[name].kind, hidden: true, onclick: () => start(JOBS[name], button) }, text);
+    return [name, button];
   });
-  element.update = async (useful) => { element.hidden = !useful || !(await about).actions; };
+  const element = h("div", { class: "controls" }, said, buttons.map(([, button]) => button));
+  element.update = async (useful) => {
+    const { actions } = await about;
+    for (const [name, button] of buttons) button.hidden = !actions || !useful[name];
+  };
   element.leave = listen((now) => { state = now; tell(); });
   return element;
 }
-
-/** A button that fills the gaps of what `which()` names. */
-export const fillButton = (text, which) => jobButton(text, {
-  kind: "primary", start: fillGaps,
-  doing: (series) => `filling ${plural(series.length, "series")}`,
-  ended: (job) => `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`,
-}, which);
-
-/** A button that compares what `which()` names with the exchange. */
-export const verifyButton = (text, which) => jobButton(text, {
-  kind: null, start: verify, doing: () => "comparing", ended: (job) => `compared: ${VERDICTS[job.outcome] ?? job.outcome}`,
-}, which);
-const VERDICTS = { clean: "the same", found: "something was found", failed: "failed" };
 
 let about = get("overview");
 function describe() {

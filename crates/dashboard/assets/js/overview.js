@@ -5,7 +5,7 @@ import { get } from "./api.js";
 import { listen } from "./live.js";
 import { ago, behind, completeness, minute, name, number, path, percent, plural, span } from "./format.js";
 import { heatmap, legend } from "./heatmap.js";
-import { fillButton } from "./app.js";
+import { jobButtons } from "./app.js";
 import { certified } from "./proof.js";
 
 const PAGE = 50;
@@ -98,7 +98,7 @@ export function overview(main) {
   } });
   const choice = h("select", { id: "state", onchange: () => { Object.assign(query, { state: choice.value, offset: 0 }); load(); } },
     [["", "all"], ["incomplete", "incomplete"], ["complete", "complete"], ["failed", "last run failed"], ["changed", "changed since certified"]].map(([value, text]) => h("option", { value }, text)));
-  const fillAll = fillButton("Fill what is missing", () => shown.filter((s) => s.missing > 0));
+  const fillAll = jobButtons(() => shown.filter((s) => s.missing > 0), { fill: "Fill what is missing" });
   const controls = h("div", { class: "controls" }, search, h("label", {}, "show", choice), fillAll);
   const sort = (key) => { Object.assign(query, { sort: key, offset: 0 }); load(); };
   const turn = (by) => () => { query.offset = Math.max(0, query.offset + by * PAGE); load(); };
@@ -119,7 +119,7 @@ export function overview(main) {
         fill(list, seriesTable(page, query, sort));
       }
       nothing.hidden = page.matched > 0 || page.total === 0;
-      fillAll.update(shown.some((s) => s.missing > 0));
+      fillAll.update({ fill: shown.some((s) => s.missing > 0) });
       const end = Math.min(page.offset + page.series.length, page.matched);
       fill(pager, page.matched > PAGE && [
         h("span", {}, `${number(page.offset + 1)} to ${number(end)} of ${number(page.matched)}`),

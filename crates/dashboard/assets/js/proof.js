@@ -14,8 +14,8 @@ export function certification(c) {
   const rest = [...more(c.grown, "grown since"), ...more(open, "never certified"), ...(c.since ? [`the oldest certified ${date(c.since)}`] : [])];
   if (c.current + c.grown + c.changed === 0) return { kind: "never", short: "never", words: "never certified" };
   if (c.changed > 0) {
-    const short = `${number(c.changed)} of ${months} changed`;
-    return { kind: "changed", short, words: [`${short} since`, ...more(c.current, "unchanged"), ...rest].join(", ") };
+    const short = `${number(c.changed)} of ${number(c.months)} changed`;
+    return { kind: "changed", short, words: [`${number(c.changed)} of ${months} changed since`, ...more(c.current, "unchanged"), ...rest].join(", ") };
   }
   const short = c.current < c.months ? `${number(c.current)} of ${months}` : c.months === 1 ? months : `all ${months}`;
   return { kind: open > 0 ? "part" : "whole", short, words: [short, ...rest].join(", ") };
@@ -24,7 +24,7 @@ export function certification(c) {
 /** The same as an element. */
 export function certified(c, key = "words") {
   const said = certification(c);
-  return h("span", { class: `state ${said.kind}`, title: said.words }, said[key]);
+  return h("span", { class: `state ${said.kind}${key === "words" ? " long" : ""}`, title: said.words }, said[key]);
 }
 
 /** What a change means and what to do about it; null where nothing has changed. */
@@ -44,12 +44,22 @@ export function outcome(job) {
   const unchecked = c.unchecked > 0 ? `; ${plural(c.unchecked, "kline")} could not be checked` : "";
   const invalid = c.invalid > 0 ? `; ${number(c.invalid)} ${c.invalid === 1 ? "contradicts itself" : "contradict themselves"}` : "";
   const same = plural(c.equal, "kline");
+  if (c.differ === 0 && c.equal === 0) return `nothing could be compared${invalid}${unchecked}`;
   if (c.differ === 0) return `the same: ${same} as the exchange has them${invalid}${unchecked}`;
   const kinds = DIFFERENCES.filter(([kind]) => c[kind] > 0).map(([kind, words]) => `${number(c[kind])} ${words}`);
   return `${number(c.differ)} ${c.differ === 1 ? "differs" : "differ"}: ${kinds.join(", ")}; ${same} the same${invalid}${unchecked}`;
 }
 
-const values = (finding) => finding.detail ?? finding.fields.map((f) => h("div", {}, `${f.field}: stored ${f.stored}, exchange ${f.source}`));
+// A kline that differs in one field often differs in all of them: three tell enough.
+const FIELDS = 3;
+function what(finding) {
+  const kind = KINDS[finding.kind] ?? finding.kind;
+  const left = finding.fields.length - FIELDS;
+  const small = (words) => h("div", { class: "small muted" }, words);
+  return [finding.klines > 1 ? `${plural(finding.klines, "kline")} ${kind}` : kind, finding.detail && small(finding.detail),
+    finding.fields.slice(0, FIELDS).map((f) => small(`${f.field}: stored ${f.stored}, exchange ${f.source}`)),
+    left > 0 && small(`and ${plural(left, "field")} more`)];
+}
 
 function findings(job) {
   const c = job.comparison;
@@ -57,9 +67,7 @@ function findings(job) {
   const columns = [
     { title: "From", class: "t", head: true, cell: (f) => minute(f.open_time) },
     { title: "To", class: "t wide", cell: (f) => (f.klines > 1 ? minute(f.last) : "") },
-    { title: "Klines", class: "n", cell: (f) => number(f.klines) },
-    { title: "What", cell: (f) => KINDS[f.kind] ?? f.kind },
-    { title: "Values", class: "words", cell: values },
+    { title: "What", class: "words", cell: what },
     ...(job.series.length > 1 ? [{ title: "Series", class: "t", cell: (f) => f.series }] : []),
   ];
   return [scroll("First differences", table("First differences", columns, c.findings)),

@@ -9,7 +9,7 @@ import { candles } from "./chart.js";
 import { zoomMap } from "./zoom.js";
 import { working } from "./overview.js";
 import { runTable } from "./runs.js";
-import { fillButton, verifyButton } from "./app.js";
+import { jobButtons } from "./app.js";
 import { advice, certified, comparison } from "./proof.js";
 
 const HOW = { not_listed_yet: "not listed yet", empty_answer: "the exchange answered twice without it" };
@@ -68,8 +68,7 @@ export function seriesPage(main, series, query) {
   const [work, compared, gapList, absentList, runList, ledgerList] = Array.from({ length: 6 }, () => h("div", {}));
   const problem = h("p", { class: "notice bad", role: "alert", hidden: true });
   const fail = (error) => { problem.hidden = false; problem.textContent = `${error.message}${error.hint ? `: ${error.hint}` : ""}`; };
-  const fillNow = fillButton("Fill gaps now", () => [series]);
-  const verifyNow = verifyButton("Compare with the exchange", () => [series]);
+  const actions = jobButtons(() => [series], { verify: "Compare with the exchange", fill: "Fill gaps now" });
 
   const showHole = (hole) => {
     reveal(Date.parse(hole.since));
@@ -103,9 +102,8 @@ export function seriesPage(main, series, query) {
       last = text;
       gaps = g;
       fill(top, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "‹ All series")),
-        h("div", { class: "head" }, h("h1", {}, `${series.symbol} ${series.interval} `, h("span", { class: "badge" }, marketName(series.market))), fillNow, verifyNow), facts(row));
-      fillNow.update(row.missing > 0);
-      verifyNow.update(row.rows > 0);
+        h("div", { class: "head" }, h("h1", {}, `${series.symbol} ${series.interval} `, h("span", { class: "badge" }, marketName(series.market))), actions), facts(row));
+      actions.update({ verify: row.rows > 0, fill: row.missing > 0 });
       previousGap.disabled = nextGap.disabled = g.total === 0;
       fill(gapList, holesTable("Gaps", g, showHole, false));
       fill(absentList, holesTable("Absent at the exchange", absent, showHole, true));
@@ -145,5 +143,5 @@ export function seriesPage(main, series, query) {
   });
   const theme = () => chart.repaint();
   document.addEventListener("theme", theme);
-  return { title: name(series), ready, leave: () => { stop(); fillNow.leave(); verifyNow.leave(); chart.remove(); document.removeEventListener("theme", theme); } };
+  return { title: name(series), ready, leave: () => { stop(); actions.leave(); chart.remove(); document.removeEventListener("theme", theme); } };
 }
