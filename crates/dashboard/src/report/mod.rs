@@ -148,7 +148,7 @@ fn table(out: &mut String, report: &Report) {
             out,
             "<tr><th scope=\"row\">{name}</th><td>{}</td><td>{}</td><td class=\"map\">{}</td>\
              <td class=\"{bad}\">{}</td><td class=\"{bad}\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td>{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"words\">{}</td></tr>",
             time.since.date(),
             time.until.date(),
             strip::svg(c),
