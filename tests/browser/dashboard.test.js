@@ -1,11 +1,11 @@
 // The main ways through the dashboard, in a real browser. Started by scripts/test-browser with DASHBOARD, the address of a
-// dashboard that may fill gaps with TOKEN; its store holds the demo's series with their holes.
+// dashboard that may act with TOKEN; its store holds the demo's series with their holes. Of ETHUSDT, three klines have other
+// values than at the exchange, and both months were certified.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const { DASHBOARD, TOKEN, CHROMIUM = "/usr/bin/chromium", SHOTS } = process.env;
@@ -34,6 +34,37 @@ async function open(hash, { width = 1280, height = 900, colorScheme = "light", b
   return { page, problems, close: () => context.close() };
 }
 
+/** What the accessibility checker finds serious on a page that allows it. */
+async function serious(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const found = violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  return found.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ").slice(0, 400)}`);
+}
+
+const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+
+async function picture(page, name) {
+  if (!SHOTS) return;
+  mkdirSync(SHOTS, { recursive: true });
+  await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
+}
+
+/** Gives the token to the dialog that asks for it. */
+async function giveToken(page) {
+  await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+test("the program under test serves the pages of this tree", async () => {
+  const assets = new URL("../../crates/dashboard/assets/", import.meta.url);
+  const files = ["index.html", "css/app.css", ...readdirSync(new URL("js/", assets)).map((file) => `js/${file}`)];
+  for (const file of files) {
+    const served = await (await fetch(`${DASHBOARD}/${file}`)).text();
+    assert.ok(served === readFileSync(new URL(file, assets), "utf8"), `${file} is another one: the program is older than the tree`);
+  }
+});
+
 for (const [name, hash] of Object.entries(PAGES)) {
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [1280, 390]) {
@@ -42,15 +73,9 @@ for (const [name, hash] of Object.entries(PAGES)) {
         const { page, problems, close } = await open(hash, { width, colorScheme, bypassCSP: true });
         await page.waitForTimeout(800);
         if (name === "runs") await page.locator("details.run summary").first().click();
-        await page.evaluate(AXE);
-        const { violations } = await page.evaluate(() => window.axe.run());
-        const serious = violations.filter((v) => ["serious", "critical"].includes(v.impact));
-        assert.deepEqual(serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ").slice(0, 400)}`), []);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the window");
-        if (SHOTS) {
-          mkdirSync(SHOTS, { recursive: true });
-          await page.screenshot({ path: `${SHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
-        }
+        assert.deepEqual(await serious(page), []);
+        assert.ok(await fits(page), "the page is wider than the window");
+        await picture(page, `${name}-${colorScheme}-${width}`);
         assert.deepEqual(problems, []);
         await close();
       });
@@ -132,6 +157,55 @@ test("the theme can be chosen, and stays", async () => {
   await close();
 });
 
+test("what was certified is told in words: in the list, on the page, and what changed can be asked for", async () => {
+  const { page, problems, close } = await open("#/");
+  const row = (symbol) => page.locator(".list tbody tr", { hasText: symbol });
+  await row("ETHUSDT").waitFor();
+  assert.match(await row("BTCUSDT").textContent(), /never/);
+  assert.match(await row("ETHUSDT").textContent(), /all 2 months/);
+  assert.match(await page.locator(".tile", { hasText: "Certified" }).textContent(), /1 of 2.*none changed since/);
+  await page.getByLabel("show").selectOption("changed since certified");
+  await page.getByText("No series fits.").waitFor();
+  await page.goto(`${DASHBOARD}/#/series/um/ETHUSDT/5m`);
+  await page.getByText(/^all 2 months, the oldest certified \d{4}-\d\d-\d\d$/).waitFor();
+  await page.goto(`${DASHBOARD}/#/series/um/BTCUSDT/5m`);
+  await page.getByText("never certified", { exact: true }).waitFor();
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("comparing asks for the token, tells the first differences and changes nothing", async () => {
+  const { page, problems, close } = await open("#/series/um/ETHUSDT/5m", { bypassCSP: true });
+  await page.getByRole("button", { name: "Compare with the exchange" }).click();
+  await giveToken(page);
+  const card = page.getByRole("region", { name: "Compared with the exchange" });
+  await card.getByText(/^comparing every stored kline with the exchange/).waitFor();
+  await page.getByRole("button", { name: "Fill gaps now" }).click();
+  await page.getByText("a job that was started here is still running").waitFor();
+  await card.getByText("2,234 differ: 3 with other values, 2,231 only at the exchange; 8,771 klines the same").waitFor({ timeout: 60_000 });
+  await page.getByRole("status").getByText("compared: something was found").waitFor();
+  const rows = card.locator("tbody tr");
+  assert.equal(await rows.count(), 10);
+  assert.match(await rows.nth(1).textContent(), /2025-09-12 08:20.*other values.*open: stored [\d.]+, exchange [\d.]+.*and 6 fields more/);
+  assert.match(await rows.nth(4).textContent(), /2025-09-13 01:00.*96 klines only at the exchange/);
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 390]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(300);
+      assert.deepEqual(await serious(page), []);
+      assert.ok(await fits(page), "the page is wider than the window");
+      await picture(page, `compared-${colorScheme}-${width}`);
+    }
+  }
+  await page.reload();
+  await card.getByText(/^2,234 differ/).waitFor();
+  await page.goto(`${DASHBOARD}/#/`);
+  await page.getByRole("heading", { name: /4,483 klines missing/ }).waitFor();
+  assert.deepEqual(problems.filter((p) => !/409/.test(p)), []);
+  await close();
+});
+
 // Last, because it fills what the others look at.
 test("filling asks for the token, refuses a wrong one, shows the job and ends complete", async () => {
   const { page, close } = await open("#/");
@@ -140,13 +214,34 @@ test("filling asks for the token, refuses a wrong one, shows the job and ends co
   await token.fill("not-the-right-token");
   await page.getByRole("button", { name: "Continue" }).click();
   await page.getByText("this takes the token").waitFor();
-  await token.fill(TOKEN);
-  await page.getByRole("button", { name: "Continue" }).click();
+  await giveToken(page);
   await page.getByText("Running now").waitFor({ timeout: 20_000 });
   await page.getByRole("heading", { name: /Complete: nothing is missing/ }).waitFor({ timeout: 60_000 });
   await page.goto(`${DASHBOARD}/#/runs`);
   await page.locator("details.run").first().waitFor();
   assert.match(await page.locator("details.run summary").first().textContent(), /complete.*4,961 written/);
   assert.ok(!(await page.content()).includes(TOKEN), "the token stands in no page");
+  await close();
+});
+
+test("what was filled has changed since it was certified, and is the same as at the exchange", async () => {
+  const { page, problems, close } = await open("#/");
+  await page.getByLabel("show").selectOption("changed since certified");
+  const row = page.locator(".list tbody tr");
+  await page.waitForFunction(() => document.querySelectorAll(".list tbody tr").length === 1);
+  assert.match(await row.textContent(), /ETHUSDT.*2 of 2 changed/);
+  const list = page.getByRole("region", { name: "Series", exact: true }).last();
+  assert.ok(await list.evaluate((frame) => frame.scrollWidth <= frame.clientWidth), "the list does not fit its frame");
+  await picture(page, "changed-light-1280");
+  await row.getByRole("link").click();
+  await page.getByText("2 of 2 months changed since", { exact: true }).waitFor();
+  await page.getByText("klines certify --incremental").waitFor();
+  await page.goto(`${DASHBOARD}/#/series/um/BTCUSDT/5m`);
+  await page.getByRole("button", { name: "Compare with the exchange" }).click();
+  await giveToken(page);
+  const card = page.getByRole("region", { name: "Compared with the exchange" });
+  await card.getByText("the same: 11,256 klines as the exchange has them").waitFor({ timeout: 60_000 });
+  await picture(page, "same-light-1280");
+  assert.deepEqual(problems, []);
   await close();
 });

@@ -117,18 +117,22 @@ pub async fn detailed<S: KlineStore>(
     slots: SlotRange,
 ) -> StoreResult<(Coverage, Vec<AbsentRange>)> {
     if slots.is_empty() {
-        let nothing = RangeSet::new();
-        let coverage = Coverage { series: series.clone(), slots, missing: nothing.clone(), absent: nothing };
-        return Ok((coverage, Vec::new()));
+        return Ok((Coverage::of(series, slots, &RangeSet::new(), &[]), Vec::new()));
     }
-    let open = store.missing(series, slots).await?;
+    let empty = store.missing(series, slots).await?;
     let known = store.absent(series, slots).await?;
-    let absent = absent_slots(&known).clip(slots).intersection(&open);
-    let missing = open.difference(&absent);
-    Ok((Coverage { series: series.clone(), slots, missing, absent }, known))
+    Ok((Coverage::of(series, slots, &empty, &known), known))
 }
 
 impl Coverage {
+    /// What a range holds in which these slots are empty, and the source is known not to have those.
+    pub fn of(series: &Series, slots: SlotRange, empty: &RangeSet, known: &[AbsentRange]) -> Self {
+        let empty = empty.clip(slots);
+        let absent = absent_slots(known).clip(slots).intersection(&empty);
+        let missing = empty.difference(&absent);
+        Self { series: series.clone(), slots, missing, absent }
+    }
+
     /// Filled slots.
     pub fn stored(&self) -> u64 {
         self.slots.len() - self.missing.len() - self.absent.len()

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kline::{Millis, Series};
-use pipeline::Report;
+use pipeline::{Report, VerifyReport};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::comparison::Comparison;
 use crate::snapshot::wall_clock;
 
 /// Jobs that are remembered.
@@ -23,6 +24,17 @@ pub struct FillRequest {
     pub since: Option<Millis>,
 }
 
+/// What is to be compared with the exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyRequest {
+    /// The series.
+    pub series: Vec<Series>,
+    /// Where to begin; without it, where the settings say.
+    pub since: Option<Millis>,
+    /// Where to end, exclusive; without it, after the last stored kline.
+    pub until: Option<Millis>,
+}
+
 /// Why a job could not be done.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -32,17 +44,16 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
-/// The end of a job.
-pub type Done = Result<Report, Failure>;
+/// A job at work, and what it ends with.
+pub type Work<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
 /// What the program does when it is asked to.
 pub trait Actions: Send + Sync {
     /// Finds and fills gaps; stops after the chunk in hand when told to.
-    fn fill(
-        &self,
-        request: FillRequest,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = Done> + Send>>;
+    fn fill(&self, request: FillRequest, stop: CancellationToken) -> Work<Report>;
+
+    /// Compares every stored kline with the exchange's, and changes nothing; stops when told to.
+    fn verify(&self, request: VerifyRequest, stop: CancellationToken) -> Work<VerifyReport>;
 }
 
 /// A job as it is told.
@@ -53,10 +64,12 @@ pub(crate) struct Job {
     series: Vec<String>,
     started: String,
     ended: Option<String>,
-    /// `running`, or as a run's outcome.
+    /// `running`, or as a run's outcome; of a comparison, `clean`, `found` or `failed`.
     outcome: &'static str,
     written: u64,
     missing_after: u64,
+    /// What a comparison came to.
+    comparison: Option<Comparison>,
     error: Option<String>,
     hint: Option<String>,
 }
@@ -81,7 +94,7 @@ impl Jobs {
         self.lock().1.clone()
     }
 
-    /// Starts a fill, unless one is running. `after` is called when it has ended.
+    /// Starts to fill, unless a job is running. `after` is called when it has ended.
     pub fn fill(
         self: &Arc<Self>,
         actions: &Arc<dyn Actions>,
@@ -89,17 +102,25 @@ impl Jobs {
         stop: CancellationToken,
         after: impl FnOnce() + Send + 'static,
     ) -> Result<Job, Busy> {
-        let job = self.begin(&request)?;
-        let (this, id) = (Arc::clone(self), job.id);
-        let work = actions.fill(request, stop);
-        self.tasks.spawn(async move {
-            this.end(id, work.await);
-            after();
-        });
+        let job = self.begin("fill-gaps", &request.series)?;
+        self.work(job.id, actions.fill(request, stop), Job::filled, after);
         Ok(job)
     }
 
-    fn begin(&self, request: &FillRequest) -> Result<Job, Busy> {
+    /// Starts to compare, unless a job is running. `after` is called when it has ended.
+    pub fn verify(
+        self: &Arc<Self>,
+        actions: &Arc<dyn Actions>,
+        request: VerifyRequest,
+        stop: CancellationToken,
+        after: impl FnOnce() + Send + 'static,
+    ) -> Result<Job, Busy> {
+        let job = self.begin("verify", &request.series)?;
+        self.work(job.id, actions.verify(request, stop), Job::compared, after);
+        Ok(job)
+    }
+
+    fn begin(&self, job: &'static str, series: &[Series]) -> Result<Job, Busy> {
         let mut jobs = self.lock();
         if jobs.1.iter().any(|job| job.ended.is_none()) {
             return Err(Busy);
@@ -107,13 +128,14 @@ impl Jobs {
         jobs.0 += 1;
         let job = Job {
             id: jobs.0,
-            job: "fill-gaps",
-            series: request.series.iter().map(Series::to_string).collect(),
+            job,
+            series: series.iter().map(Series::to_string).collect(),
             started: wall_clock().to_string(),
             ended: None,
             outcome: "running",
             written: 0,
             missing_after: 0,
+            comparison: None,
             error: None,
             hint: None,
         };
@@ -124,27 +146,62 @@ impl Jobs {
         Ok(job)
     }
 
-    fn end(&self, id: u64, done: Done) {
+    /// Does a job to its end, and enters with `told` what it came to.
+    fn work<T: 'static>(
+        self: &Arc<Self>,
+        id: u64,
+        work: Work<T>,
+        told: fn(&mut Job, &T),
+        after: impl FnOnce() + Send + 'static,
+    ) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let done = work.await;
+            this.end(id, |job| match &done {
+                Ok(report) => told(job, report),
+                Err(failure) => job.failed(failure),
+            });
+            after();
+        });
+    }
+
+    fn end(&self, id: u64, told: impl FnOnce(&mut Job)) {
         let mut jobs = self.lock();
         let Some(job) = jobs.1.iter_mut().find(|job| job.id == id) else { return };
         job.ended = Some(wall_clock().to_string());
-        match done {
-            Ok(report) => {
-                job.outcome = report.outcome;
-                (job.written, job.missing_after) = (report.totals.written, report.totals.missing_after);
-                let failed = report.series.iter().find(|s| s.error.is_some());
-                job.error = failed.and_then(|s| Some(format!("{}: {}", s.name(), s.error.as_deref()?)));
-                job.hint = failed.and_then(|s| s.hint.clone());
-            }
-            Err(failure) => {
-                (job.outcome, job.error, job.hint) = ("failed", Some(failure.message), failure.hint);
-            }
-        }
+        told(job);
     }
 
     /// Waits for jobs that were told to stop.
     pub async fn wait(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+impl Job {
+    fn filled(&mut self, report: &Report) {
+        (self.written, self.missing_after) = (report.totals.written, report.totals.missing_after);
+        let failed = report.series.iter().find_map(|s| Some((s.name(), s.error.clone()?, s.hint.clone())));
+        self.conclude(report.outcome, failed);
+    }
+
+    fn compared(&mut self, report: &VerifyReport) {
+        self.comparison = Some(Comparison::of(report));
+        let failed = report.series.iter().find_map(|s| Some((s.name(), s.error.clone()?, s.hint.clone())));
+        self.conclude(report.outcome, failed);
+    }
+
+    /// The outcome, and of the first series that failed: its name, why, and what to do.
+    fn conclude(&mut self, outcome: &'static str, failed: Option<(String, String, Option<String>)>) {
+        self.outcome = outcome;
+        if let Some((series, error, hint)) = failed {
+            (self.error, self.hint) = (Some(format!("{series}: {error}")), hint);
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        self.outcome = "failed";
+        (self.error, self.hint) = (Some(failure.message.clone()), failure.hint.clone());
     }
 }

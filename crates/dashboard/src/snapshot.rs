@@ -5,11 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt};
-use kline::{Millis, Series};
-use store::{Extent, KlineStore, SeriesRecord, Store, StoreResult};
+use kline::{Millis, Series, SlotRange};
+use pipeline::certify::notes::{self, State};
+use store::{Books, Extent, KlineStore, SeriesRecord, Store, StoreResult};
 use tokio::sync::Mutex;
 
-use crate::coverage::{Cell, Unit, coverage, range_of};
+use crate::coverage::{Cell, Coverage, Unit, coverage, range_of};
 use crate::runs::{Run, Weight, weight};
 use crate::source::{Away, Source, words};
 
@@ -49,6 +50,8 @@ pub struct Summary {
     pub absent: u64,
     /// Counts per month.
     pub months: Vec<Cell>,
+    /// What of it was certified, and has changed since.
+    pub certified: State,
     /// The newest run.
     pub last_run: Option<Run>,
 }
@@ -88,6 +91,10 @@ pub struct Sums {
     pub absent: u64,
     /// Gaps.
     pub gaps: u64,
+    /// Series all of whose months were certified, and have not changed since; they may have grown.
+    pub certified: u64,
+    /// Series of which a certified month has changed since.
+    pub changed: u64,
 }
 
 /// All series of a store at one time.
@@ -176,7 +183,7 @@ pub(crate) async fn summary(
 ) -> StoreResult<Summary> {
     let interval = record.series.interval;
     let slots = range_of(record, since);
-    let counted = coverage(store, &record.series, slots).await?;
+    let (counted, certified) = count(store, record, slots).await?;
     let range = interval.time_range(slots);
     Ok(Summary {
         series: record.series.clone(),
@@ -189,8 +196,29 @@ pub(crate) async fn summary(
         gaps: counted.missing.runs() as u64,
         absent: counted.absent.len(),
         months: counted.cells(Unit::Month),
+        certified,
         last_run: None,
     })
+}
+
+/// What a range of a series holds, and what of the series was certified. Books in full are read only of series of which
+/// something was, and in place of the question what is missing, which they answer as well.
+async fn count(store: &Store, record: &SeriesRecord, slots: SlotRange) -> StoreResult<(Coverage, State)> {
+    let (series, stored) = (&record.series, range_of(record, None));
+    let notes = store.certified(series).await?;
+    let certified = notes::extent(stored, &notes);
+    if notes.is_empty() {
+        let counted = coverage(store, series, slots).await?;
+        return Ok((counted, State::of(series, certified, &notes, &Books::default())));
+    }
+    let both = match slots.is_empty() {
+        true => certified,
+        false => SlotRange::new(certified.start.min(slots.start), certified.end.max(slots.end)),
+    };
+    let books = store.books(series, both).await?;
+    let absent = if slots.is_empty() { Vec::new() } else { store.absent(series, slots).await? };
+    let counted = Coverage::of(series, slots, &books.missing, &absent);
+    Ok((counted, State::of(series, certified, &notes, &books)))
 }
 
 fn sums(series: &[Summary]) -> Sums {
@@ -204,6 +232,9 @@ fn sums(series: &[Summary]) -> Sums {
         sums.missing += s.missing;
         sums.absent += s.absent;
         sums.gaps += s.gaps;
+        let c = &s.certified;
+        sums.certified += u64::from(c.is_known() && c.changed == 0 && c.open() == 0);
+        sums.changed += u64::from(c.changed > 0);
     }
     sums
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use dashboard::coverage::detailed;
+use dashboard::coverage::{detailed, range_of};
 use dashboard::report::{Part, Report, html};
 use dashboard::runs::Run;
 use kline::Series;
+use pipeline::certify::notes;
 use store::{KlineStore, Store};
 
 use super::gaps::{Clocks, records};
@@ -29,7 +30,9 @@ pub async fn run(settings: &Settings, args: &ReportArgs) -> Result<ExitCode, Cli
     for record in records(settings, &store).await? {
         let slots = clocks.range(settings, &record).await?;
         let (coverage, absent) = detailed(&store, &record.series, slots).await?;
-        series.push(Part { coverage, absent, rows: record.extent.map_or(0, |extent| extent.rows) });
+        let certified = notes::state(&store, &record.series, range_of(&record, None)).await?;
+        let rows = record.extent.map_or(0, |extent| extent.rows);
+        series.push(Part { coverage, absent, rows, certified });
     }
     let named: Vec<_> = series.iter().map(|part| &part.coverage.series).collect();
     let all = settings.series()?.is_none();

@@ -1,22 +1,22 @@
 //! `klines serve`: the dashboard.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use binance::Client;
-use dashboard::{Actions, Config, Failure, FillRequest, Source, Token};
+use dashboard::{Actions, Config, Failure, FillRequest, Source, Token, VerifyRequest, Work};
 use kline::Millis;
-use pipeline::{Job, Options, Report, Since};
+use pipeline::{Against, Job, Options, Report, Since, VerifyOptions, VerifyReport};
 use store::{KlineStore, Store};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
-use super::jobs::{self, deliver, wall_clock};
+use super::jobs::{self, deliver, open_read_only, wall_clock};
 use super::show::masked;
+use super::verify;
 use crate::args::{FetchArgs, OutputFormat};
 use crate::error::CliError;
 use crate::observe::{self, Observed};
@@ -109,30 +109,37 @@ fn actions(context: &Context) -> Result<Option<Allowed>, CliError> {
     let Some(token) = settings.token()? else { return Ok(None) };
     let nats = observe::nats(settings)?;
     let options = jobs::options_of(settings, Job::FillGaps, &FetchArgs::default(), Vec::new(), nats.is_on())?;
+    let verify =
+        VerifyOptions { most_findings: FINDINGS, ..verify::options(settings, Against::Rest, Vec::new())? };
     let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
     let observed =
         Observed { progress: Progress::new(false, &context.log), metrics: context.metrics.clone() };
     observed.watch(&client);
-    let filler = Filler { url: settings.store_url()?, client, options, nats, observed: Arc::new(observed) };
-    Ok(Some((token, Arc::new(filler))))
+    let url = settings.store_url()?;
+    let jobs = Jobs { url, client, fill: options, verify, nats, observed: Arc::new(observed) };
+    Ok(Some((token, Arc::new(jobs))))
 }
 
-/// Fills gaps for the dashboard, the way `klines fill-gaps` does.
+/// Findings that a comparison keeps of a series: the dashboard shows the first ones and counts the rest.
+const FINDINGS: usize = 20;
+
+/// Does for the dashboard what `klines fill-gaps` and `klines verify` do.
 #[derive(Clone)]
-struct Filler {
+struct Jobs {
     url: String,
     client: Client,
-    options: Options,
+    fill: Options,
+    verify: VerifyOptions,
     nats: events::NatsSettings,
     observed: Arc<Observed>,
 }
 
-impl Filler {
-    async fn fill(self, request: FillRequest, stop: CancellationToken) -> Result<Report, CliError> {
+impl Jobs {
+    async fn filled(self, request: FillRequest, stop: CancellationToken) -> Result<Report, CliError> {
         let options = Options {
             series: request.series,
-            since: request.since.map_or(self.options.since, Since::At),
-            ..self.options
+            since: request.since.map_or(self.fill.since, Since::At),
+            ..self.fill
         };
         let store = Store::open(&self.url).await?;
         let observed = &*self.observed;
@@ -144,25 +151,54 @@ impl Filler {
         store.close().await?;
         Ok(run?)
     }
+
+    async fn compared(
+        self,
+        request: VerifyRequest,
+        stop: CancellationToken,
+    ) -> Result<VerifyReport, CliError> {
+        let options = VerifyOptions {
+            series: request.series,
+            since: request.since.map_or(self.verify.since, Since::At),
+            until: request.until.or(self.verify.until),
+            ..self.verify
+        };
+        let store = open_read_only(&self.url).await?;
+        let report = pipeline::verify(&store, &self.client, &options, &*self.observed, &stop).await;
+        store.close().await?;
+        Ok(report?)
+    }
 }
 
-impl Actions for Filler {
-    fn fill(
-        &self,
-        request: FillRequest,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = Result<Report, Failure>> + Send>> {
-        let (this, runtime) = (self.clone(), Handle::current());
-        // A thread of its own: a job is not proven to be `Send`, and long series are counted on the way.
-        let work = tokio::task::spawn_blocking(move || runtime.block_on(this.fill(request, stop)));
-        Box::pin(async move {
-            match work.await {
-                Ok(done) => done
-                    .map_err(|error| Failure { message: pipeline::error::chain(&error), hint: error.hint() }),
-                Err(lost) => {
-                    Err(Failure { message: format!("the job ended unexpectedly: {lost}"), hint: None })
-                }
-            }
-        })
+impl Actions for Jobs {
+    fn fill(&self, request: FillRequest, stop: CancellationToken) -> Work<Report> {
+        let this = self.clone();
+        apart(move || this.filled(request, stop))
     }
+
+    fn verify(&self, request: VerifyRequest, stop: CancellationToken) -> Work<VerifyReport> {
+        let this = self.clone();
+        apart(move || this.compared(request, stop))
+    }
+}
+
+/// Does a job on a thread of its own: it is not proven to be `Send`, and long series are counted on the way.
+fn apart<T, F>(job: impl FnOnce() -> F + Send + 'static) -> Work<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, CliError>>,
+{
+    let runtime = Handle::current();
+    let work = tokio::task::spawn_blocking(move || runtime.block_on(job()));
+    Box::pin(async move {
+        match work.await {
+            Ok(done) => {
+                done.map_err(|error| Failure { message: pipeline::error::chain(&error), hint: error.hint() })
+            }
+            Err(lost) => {
+                let message = format!("the job ended unexpectedly: {lost}");
+                Err(Failure { message, hint: Some("the log of `klines serve` may tell more".into()) })
+            }
+        }
+    })
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use binance::Client;
+use kline::Series;
 use pipeline::verify::{Finding, VerifySeries};
 use pipeline::{Against, FetchFrom, VerifyOptions, VerifyReport};
 use store::{KlineStore, Store};
@@ -25,7 +26,17 @@ pub async fn run(context: &Context, args: &VerifyArgs, stop: &Stop) -> Result<Ex
     let output = settings.output()?;
     let url = settings.store_url()?;
     let store = if args.repair { Store::open(&url).await? } else { open_read_only(&url).await? };
-    let options = options(settings, args, &store).await?;
+    let against = match settings.source()? {
+        FetchFrom::Archive(archive) => Against::Archive(archive),
+        _ => Against::Rest,
+    };
+    let series = records(settings, &store).await?.into_iter().map(|record| record.series).collect();
+    let options = VerifyOptions {
+        repair: args.repair,
+        dry_run: args.dry_run,
+        most_findings: args.limit,
+        ..options(settings, against, series)?
+    };
     let client = Client::new(settings.client()?).map_err(pipeline::JobError::from)?;
     let observed =
         Observed { progress: Progress::new(context.bars, &context.log), metrics: context.metrics.clone() };
@@ -44,18 +55,15 @@ pub async fn run(context: &Context, args: &VerifyArgs, stop: &Stop) -> Result<Ex
     Ok(ExitCode::from(stop.exit_code().filter(|_| report.interrupted()).unwrap_or(code)))
 }
 
-async fn options(settings: &Settings, args: &VerifyArgs, store: &Store) -> Result<VerifyOptions, CliError> {
-    let against = match settings.source()? {
-        FetchFrom::Archive(archive) => Against::Archive(archive),
-        _ => Against::Rest,
-    };
-    let series = records(settings, store).await?.into_iter().map(|record| record.series).collect();
+/// What the settings say of a comparison.
+pub fn options(
+    settings: &Settings,
+    against: Against,
+    series: Vec<Series>,
+) -> Result<VerifyOptions, CliError> {
     Ok(VerifyOptions {
         since: settings.since(false)?,
         until: settings.until()?,
-        repair: args.repair,
-        dry_run: args.dry_run,
-        most_findings: args.limit,
         series_at_once: settings.series_at_once()?,
         in_flight: settings.in_flight()?,
         chunk: settings.chunk()?,

@@ -117,8 +117,7 @@ fn a_gap_is_seen_filled_by_token_and_gone() {
     let mut command = klines(folder.path(), &exchange.url());
     let serving = Serving::start(command.env("KLINES_SERVE_TOKEN", TOKEN));
     assert_eq!(serving.get("/api/v1/overview")["totals"]["missing"], 48);
-    let body = r#"{"series": [{"market": "um", "symbol": "BTCUSDT", "interval": "1h"}]}"#;
-    let (status, answer) = serving.ask("POST", "/api/v1/fill", body);
+    let (status, answer) = serving.ask("POST", "/api/v1/fill", HOURS);
     assert_eq!(status, 202, "{answer}");
     let jobs = serving.until("/api/v1/jobs", |state| state["jobs"][0]["ended"].is_string());
     // Up to the exchange's now, as `klines fill-gaps` does: the gap, and what closed since.
@@ -140,6 +139,67 @@ fn a_gap_is_seen_filled_by_token_and_gone() {
     let (code, log) = serving.signalled("-TERM");
     assert_eq!(code, 143, "{log}");
     assert!(!log.contains(TOKEN), "{log}");
+}
+
+const HOURS: &str = r#"{"series": [{"market": "um", "symbol": "BTCUSDT", "interval": "1h"}]}"#;
+
+/// Compares with the exchange by way of a dashboard: how the job ended.
+fn compared(serving: &Serving) -> Value {
+    let (status, answer) = serving.ask("POST", "/api/v1/verify", HOURS);
+    assert_eq!(status, 202, "{answer}");
+    let id = json(&answer)["id"].clone();
+    let of = |state: &Value| state["jobs"].as_array().unwrap().iter().find(|job| job["id"] == id).cloned();
+    let state = serving.until("/api/v1/jobs", |state| of(state).unwrap()["ended"].is_string());
+    of(&state).unwrap()
+}
+
+#[test]
+fn a_comparison_by_token_finds_what_verify_finds_and_changes_nothing() {
+    let (folder, exchange) = scene();
+    let shell = rusqlite::Connection::open(folder.path().join("klines.db")).unwrap();
+    let edited = "UPDATE kline_rows_h1 SET close = close || '1' WHERE open_time = 1735693200000";
+    assert_eq!(shell.execute(edited, []).unwrap(), 1);
+    let mut command = klines(folder.path(), &exchange.url());
+    let serving = Serving::start(command.env("KLINES_SERVE_TOKEN", TOKEN));
+    let job = compared(&serving);
+    let found = &job["comparison"];
+    assert_eq!(
+        (&job["job"], &job["outcome"], &job["written"]),
+        (&"verify".into(), &"found".into(), &0.into())
+    );
+    assert_eq!((&found["differ"], &found["drift"], &found["missing"]), (&49.into(), &1.into(), &48.into()));
+    let findings = found["findings"].as_array().unwrap();
+    let told = |i: usize| (findings[i]["kind"].as_str().unwrap(), findings[i]["klines"].as_u64().unwrap());
+    assert_eq!((findings.len(), told(0), told(1)), (2, ("drift", 1), ("missing", 48)), "{findings:?}");
+    assert_eq!(findings[0]["fields"][0]["field"], "close");
+
+    let mut verify = klines(folder.path(), &exchange.url());
+    let (code, out, err) = run(verify.args(["verify", "--output", "json"]));
+    assert_eq!(code, 3, "{err}");
+    for name in ["stored", "equal", "drift", "missing", "unexpected", "invalid", "weight"] {
+        assert_eq!(json(&out)["totals"][name], found[name], "{name}");
+    }
+    assert_eq!(serving.get("/api/v1/overview")["totals"]["missing"], 48, "nothing was repaired");
+
+    let mended = "UPDATE kline_rows_h1 SET close = substr(close, 1, length(close) - 1) WHERE open_time = 1735693200000";
+    assert_eq!(shell.execute(mended, []).unwrap(), 1);
+    fill(folder.path(), &exchange.url(), "2025-01-08", "2025-01-10");
+    let job = compared(&serving);
+    assert_eq!((&job["outcome"], &job["comparison"]["equal"]), (&"clean".into(), &(14 * 24).into()));
+    assert_eq!(serving.signalled("-TERM").0, 143);
+}
+
+#[test]
+fn a_comparison_that_fails_says_why_and_what_to_do() {
+    let (folder, _exchange) = scene();
+    let other = Exchange::start(&["ETHUSDT"], NOW, Faults::default());
+    let mut command = klines(folder.path(), &other.url());
+    let serving = Serving::start(command.env("KLINES_SERVE_TOKEN", TOKEN));
+    let job = compared(&serving);
+    assert_eq!(job["outcome"], "failed", "{job}");
+    let (error, hint) = (job["error"].as_str().unwrap(), job["hint"].as_str().unwrap_or_default());
+    assert!(error.starts_with("um BTCUSDT 1h: ") && error.contains("symbol") && !hint.is_empty(), "{job}");
+    serving.signalled("-TERM");
 }
 
 #[test]

@@ -39,10 +39,11 @@ const bearer = () => ({ authorization: `Bearer ${token.get() ?? ""}` });
 /** Whether the token is the right one; throws when it is not. */
 export const checkAccess = () => request("access", { headers: bearer() });
 
+const act = (what, body) =>
+  request(what, { method: "POST", headers: { ...bearer(), "content-type": "application/json" }, body: JSON.stringify(body) });
+
 /** Starts to fill gaps. */
-export const fillGaps = (series, since) =>
-  request("fill", {
-    method: "POST",
-    headers: { ...bearer(), "content-type": "application/json" },
-    body: JSON.stringify(since ? { series, since } : { series }),
-  });
+export const fillGaps = (series) => act("fill", { series });
+
+/** Starts to compare stored klines with the exchange's. */
+export const verify = (series) => act("verify", { series });

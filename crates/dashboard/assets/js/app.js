@@ -1,7 +1,7 @@
 // Pages by the address's hash, the theme, live state in the header, and the token.
 
 import { h, fill } from "./dom.js";
-import { checkAccess, fillGaps, get, token } from "./api.js";
+import { checkAccess, fillGaps, get, token, verify } from "./api.js";
 import { connect, listen } from "./live.js";
 import { plural } from "./format.js";
 import { overview } from "./overview.js";
@@ -46,31 +46,58 @@ function askToken() {
   });
 }
 
-/** A button that fills the gaps of what `which()` names. It is there only when the dashboard may do so. */
-export function fillButton(text, which) {
-  const button = h("button", { type: "button", class: "primary" }, text);
+const VERDICTS = { clean: "the same", found: "something was found", failed: "failed" };
+/** What can be started: how, and how it is told while it runs and when it has ended. */
+const JOBS = {
+  fill: {
+    start: fillGaps, kind: "primary",
+    doing: (series) => `filling ${plural(series.length, "series")}`,
+    ended: (job) => `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`,
+  },
+  verify: {
+    start: verify, kind: null,
+    doing: () => "comparing",
+    ended: (job) => `compared: ${VERDICTS[job.outcome] ?? job.outcome}`,
+  },
+};
+
+/**
+ * Buttons that start jobs on the series that `which()` names: `{ fill: "Fill gaps" }`. They are there only when the dashboard
+ * may do so, and one line beside them says how it goes. `update({ fill: true })` says which are of use now.
+ */
+export function jobButtons(which, texts) {
   const said = h("span", { class: "small muted", role: "status" });
-  const element = h("span", { class: "controls", hidden: true }, said, button);
-  button.addEventListener("click", async () => {
+  let mine = null;
+  let state = { jobs: [] };
+  const tell = () => {
+    const job = state.jobs.find((job) => job.id === mine?.id);
+    if (job?.ended) said.textContent = mine.ended(job);
+  };
+  const start = async (job, button) => {
     if (!token.get() && !(await askToken())) return;
     button.disabled = true;
     const series = which().map(({ market, symbol, interval }) => ({ market, symbol, interval }));
     try {
-      await fillGaps(series);
-      said.textContent = `filling ${plural(series.length, "series")}`;
+      const { id } = await job.start(series);
+      mine = { id, ended: job.ended };
+      said.textContent = job.doing(series);
+      tell();
     } catch (error) {
       if (error.status === 401) token.clear();
       said.textContent = error.message;
     }
     button.disabled = false;
+  };
+  const buttons = Object.entries(texts).map(([name, text]) => {
+    const button = h("button", { type: "button", class: JOBS[name].kind, hidden: true, onclick: () => start(JOBS[name], button) }, text);
+    return [name, button];
   });
-  element.update = async (useful) => { element.hidden = !useful || !(await about).actions; };
-  let before = 0;
-  listen((state) => {
-    const job = state.jobs.at(-1);
-    if (!job || !said.textContent) return;
-    if (job.ended && job.id >= before) { said.textContent = `${job.outcome}: ${plural(job.written, "kline")} written${job.error ? `; ${job.error}` : ""}`; before = job.id; }
-  });
+  const element = h("div", { class: "controls" }, said, buttons.map(([, button]) => button));
+  element.update = async (useful) => {
+    const { actions } = await about;
+    for (const [name, button] of buttons) button.hidden = !actions || !useful[name];
+  };
+  element.leave = listen((now) => { state = now; tell(); });
   return element;
 }
 

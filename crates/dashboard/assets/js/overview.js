@@ -5,7 +5,8 @@ import { get } from "./api.js";
 import { listen } from "./live.js";
 import { ago, behind, completeness, minute, name, number, path, percent, plural, span } from "./format.js";
 import { heatmap, legend } from "./heatmap.js";
-import { fillButton } from "./app.js";
+import { jobButtons } from "./app.js";
+import { certified } from "./proof.js";
 
 const PAGE = 50;
 
@@ -35,6 +36,7 @@ function tiles(overview) {
     { title: "Last run", value: run ? h("span", { class: `state ${run.outcome}` }, run.outcome) : "none", note: run ? `${run.job}, ${ago(run.ended, Date.parse(overview.now))}` : "no job has run yet" },
     ...weight,
   ];
+  if (t.certified + t.changed > 0) list.push({ title: "Certified", value: `${number(t.certified)} of ${number(t.series)}`, note: t.changed > 0 ? `${number(t.changed)} of the series changed since` : "series, none changed since" });
   if (overview.messages_pending > 0) list.push({ title: "Messages waiting", value: overview.messages_pending >= 1000 ? "1,000+" : number(overview.messages_pending), note: "sent by the next run that reaches NATS" });
   return h("dl", { class: "tiles" }, list.map((tile) => h("div", { class: "tile" }, h("dt", {}, tile.title), h("dd", {}, tile.value), h("dd", { class: "note" }, tile.note))));
 }
@@ -59,14 +61,14 @@ export function working(state, only = () => true) {
 
 const COLUMNS = [
   ["name", "Series"], ["", "First", "t wide"], ["", "Last", "t wide"], ["rows", "Klines", "n wide"], ["completeness", "Complete", "n"],
-  ["missing", "Missing", "n"], ["", "Gaps", "n wide"], ["", "Absent", "n wide"], ["behind", "Behind", "n wide"], ["", "Last run", ""],
+  ["missing", "Missing", "n"], ["", "Gaps", "n wide"], ["", "Absent", "n wide"], ["behind", "Behind", "n wide"], ["", "Certified", "wide"], ["", "Last run", ""],
 ];
 
 function seriesTable(page, query, sort) {
   const cells = [
     (s) => h("a", { href: `#/series/${path(s)}` }, name(s)),
     (s) => minute(s.first), (s) => minute(s.last), (s) => number(s.rows), completeness, (s) => number(s.missing),
-    (s) => number(s.gaps), (s) => number(s.absent), behind,
+    (s) => number(s.gaps), (s) => number(s.absent), behind, (s) => certified(s.certified, "short"),
     (s) => s.last_run ? h("span", { class: `state ${s.last_run.outcome}`, title: s.last_run.reason }, h("span", { class: "sr" }, `${s.last_run.outcome}, `), ago(s.last_run.ended)) : "–",
   ];
   const columns = COLUMNS.map(([key, title, kind], i) => ({
@@ -95,8 +97,8 @@ export function overview(main) {
     wait = setTimeout(() => { Object.assign(query, { q: search.value.trim(), offset: 0 }); load(); }, 150);
   } });
   const choice = h("select", { id: "state", onchange: () => { Object.assign(query, { state: choice.value, offset: 0 }); load(); } },
-    [["", "all"], ["incomplete", "incomplete"], ["complete", "complete"], ["failed", "last run failed"]].map(([value, text]) => h("option", { value }, text)));
-  const fillAll = fillButton("Fill what is missing", () => shown.filter((s) => s.missing > 0));
+    [["", "all"], ["incomplete", "incomplete"], ["complete", "complete"], ["failed", "last run failed"], ["changed", "changed since certified"]].map(([value, text]) => h("option", { value }, text)));
+  const fillAll = jobButtons(() => shown.filter((s) => s.missing > 0), { fill: "Fill what is missing" });
   const controls = h("div", { class: "controls" }, search, h("label", {}, "show", choice), fillAll);
   const sort = (key) => { Object.assign(query, { sort: key, offset: 0 }); load(); };
   const turn = (by) => () => { query.offset = Math.max(0, query.offset + by * PAGE); load(); };
@@ -117,7 +119,7 @@ export function overview(main) {
         fill(list, seriesTable(page, query, sort));
       }
       nothing.hidden = page.matched > 0 || page.total === 0;
-      fillAll.update(shown.some((s) => s.missing > 0));
+      fillAll.update({ fill: shown.some((s) => s.missing > 0) });
       const end = Math.min(page.offset + page.series.length, page.matched);
       fill(pager, page.matched > PAGE && [
         h("span", {}, `${number(page.offset + 1)} to ${number(end)} of ${number(page.matched)}`),
@@ -142,5 +144,5 @@ export function overview(main) {
     newest = state.newest_run;
   });
   const timer = setInterval(() => { if (!document.hidden) load(); }, 5000);
-  return { title: "Coverage", ready: load(), leave: () => { stop(); clearInterval(timer); clearTimeout(wait); } };
+  return { title: "Coverage", ready: load(), leave: () => { stop(); fillAll.leave(); clearInterval(timer); clearTimeout(wait); } };
 }

@@ -9,7 +9,8 @@ import { candles } from "./chart.js";
 import { zoomMap } from "./zoom.js";
 import { working } from "./overview.js";
 import { runTable } from "./runs.js";
-import { fillButton } from "./app.js";
+import { jobButtons } from "./app.js";
+import { advice, certified, comparison } from "./proof.js";
 
 const HOW = { not_listed_yet: "not listed yet", empty_answer: "the exchange answered twice without it" };
 const length = (hole) => span(Date.parse(hole.until) - Date.parse(hole.since));
@@ -18,9 +19,11 @@ function facts(s) {
   const list = [
     ["Complete", completeness(s)], ["Stored", number(s.rows)], ["Missing", s.gaps ? `${number(s.missing)} in ${plural(s.gaps, "gap")}` : "0"],
     ["Absent", number(s.absent)], ["First", minute(s.first)], ["Last", minute(s.last)], ["Behind", behind(s)],
-    ...(s.listed ? [["Listed", minute(s.listed)]] : []),
+    ...(s.listed ? [["Listed", minute(s.listed)]] : []), ["Certified", certified(s.certified)],
   ];
-  return h("dl", { class: "facts" }, list.map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value))));
+  const todo = advice(s.certified);
+  return [h("dl", { class: "facts" }, list.map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value)))),
+    todo && h("p", { class: "small muted" }, todo)];
 }
 
 function holesTable(caption, holes, show, absent) {
@@ -62,10 +65,10 @@ export function seriesPage(main, series, query) {
   };
   const map = zoomMap(series, reveal);
   const top = h("div", { class: "stack" });
-  const [work, gapList, absentList, runList, ledgerList] = Array.from({ length: 5 }, () => h("div", {}));
+  const [work, compared, gapList, absentList, runList, ledgerList] = Array.from({ length: 6 }, () => h("div", {}));
   const problem = h("p", { class: "notice bad", role: "alert", hidden: true });
   const fail = (error) => { problem.hidden = false; problem.textContent = `${error.message}${error.hint ? `: ${error.hint}` : ""}`; };
-  const fillNow = fillButton("Fill gaps now", () => [series]);
+  const actions = jobButtons(() => [series], { verify: "Compare with the exchange", fill: "Fill gaps now" });
 
   const showHole = (hole) => {
     reveal(Date.parse(hole.since));
@@ -99,8 +102,8 @@ export function seriesPage(main, series, query) {
       last = text;
       gaps = g;
       fill(top, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "‹ All series")),
-        h("div", { class: "head" }, h("h1", {}, `${series.symbol} ${series.interval} `, h("span", { class: "badge" }, marketName(series.market))), fillNow), facts(row));
-      fillNow.update(row.missing > 0);
+        h("div", { class: "head" }, h("h1", {}, `${series.symbol} ${series.interval} `, h("span", { class: "badge" }, marketName(series.market))), actions), facts(row));
+      actions.update({ verify: row.rows > 0, fill: row.missing > 0 });
       previousGap.disabled = nextGap.disabled = g.total === 0;
       fill(gapList, holesTable("Gaps", g, showHole, false));
       fill(absentList, holesTable("Absent at the exchange", absent, showHole, true));
@@ -112,7 +115,7 @@ export function seriesPage(main, series, query) {
   }
 
   const card = (title, ...children) => h("section", { class: "card", "aria-label": title }, h("h2", {}, title), children);
-  fill(main, problem, top, work,
+  fill(main, problem, top, work, compared,
     h("section", { class: "card", "aria-label": "Coverage" }, h("div", { class: "head" }, h("h2", {}, "Coverage"), legend()), map.element),
     h("section", { class: "card", "aria-label": "Candles" }, h("div", { class: "head" }, h("h2", {}, "Candles"), controls), chart.element),
     card("Gaps", gapList), card("Absent at the exchange", absentList), card("Last runs", runList), card("Where klines came from", ledgerList));
@@ -120,15 +123,25 @@ export function seriesPage(main, series, query) {
   const ready = load(true).then(() => query.get("month") ? map.choose(query.get("month")) : gaps.total > 0 && step < 864e5 ? reveal(Date.parse(gaps.ranges.at(-1).since)) : chart.go({})).catch(fail);
   let [newest, busy] = [undefined, false];
   const mine = (w) => name(w) === name(series);
+  let told = "";
+  const showComparison = (state) => {
+    const card = comparison(state, series);
+    // Drawn anew only when it says something else: whoever reads or scrolls it is not to be disturbed every second.
+    const text = card?.textContent ?? "";
+    compared.hidden = !card;
+    if (text !== told) fill(compared, card);
+    told = text;
+  };
   const stop = listen((state) => {
     const running = working(state, mine);
     fill(work, running);
     work.hidden = !running;
+    showComparison(state);
     const changed = newest !== undefined && newest !== state.newest_run;
     if (changed || running || busy) load(false);
     [newest, busy] = [state.newest_run, Boolean(running)];
   });
   const theme = () => chart.repaint();
   document.addEventListener("theme", theme);
-  return { title: name(series), ready, leave: () => { stop(); chart.remove(); document.removeEventListener("theme", theme); } };
+  return { title: name(series), ready, leave: () => { stop(); actions.leave(); chart.remove(); document.removeEventListener("theme", theme); } };
 }

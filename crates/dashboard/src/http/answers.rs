@@ -1,6 +1,7 @@
 //! The JSON forms of what is known. [`OPENAPI`](super::OPENAPI) describes them; a test compares.
 
 use kline::{Millis, Series};
+use pipeline::certify::notes::State;
 use serde::Serialize;
 
 use crate::coverage::Cell;
@@ -27,7 +28,25 @@ pub(super) struct SeriesRow {
     behind: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     months: Option<Months>,
+    certified: Certified,
     last_run: Option<RunRow>,
+}
+
+/// Months that were certified, and what became of them.
+#[derive(Serialize)]
+struct Certified {
+    months: u64,
+    current: u64,
+    grown: u64,
+    changed: u64,
+    since: Option<String>,
+}
+
+impl From<State> for Certified {
+    fn from(s: State) -> Self {
+        let since = s.since.map(|at| at.to_string());
+        Self { months: s.months, current: s.current, grown: s.grown, changed: s.changed, since }
+    }
 }
 
 /// Counts per month: `[expected, missing, absent]`, without a hole between the months.
@@ -59,6 +78,7 @@ impl SeriesRow {
                 first: s.months.first().map_or_else(String::new, |cell| month(cell.at)),
                 cells: s.months.iter().map(|c| [c.expected, c.missing, c.absent]).collect(),
             }),
+            certified: s.certified.into(),
             last_run: s.last_run.as_ref().map(RunRow::of),
         }
     }
@@ -142,6 +162,8 @@ pub(super) struct Totals {
     missing: u64,
     absent: u64,
     gaps: u64,
+    certified: u64,
+    changed: u64,
 }
 
 impl From<Sums> for Totals {
@@ -155,6 +177,8 @@ impl From<Sums> for Totals {
             missing: s.missing,
             absent: s.absent,
             gaps: s.gaps,
+            certified: s.certified,
+            changed: s.changed,
         }
     }
 }

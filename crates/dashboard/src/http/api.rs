@@ -1,22 +1,18 @@
-//! Answers about the whole store, and what may be done to it.
+//! Answers about the whole store.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use kline::Millis;
 use serde::Deserialize;
 use store::KlineStore;
 
 use super::App;
-use super::answers::{Access, Overview, RunRow, Runs, SeriesPage, SeriesRow, Status};
+use super::answers::{Overview, RunRow, Runs, SeriesPage, SeriesRow, Status};
 use super::error::ApiError;
-use super::guard::authorize;
 use super::params::{self, Params};
-use crate::jobs::{FillRequest, Job};
 use crate::live;
 use crate::runs::Run;
 use crate::snapshot::{Summary, wall_clock};
@@ -27,8 +23,6 @@ type Answer<T> = Result<Json<T>, ApiError>;
 const PAGE: usize = 500;
 /// Run records at most.
 const RUNS: usize = 1000;
-/// Series in one request to fill at most.
-const FILLED: usize = 1000;
 
 pub(super) async fn healthy() -> Json<Status> {
     Json(Status { status: "ok" })
@@ -83,6 +77,7 @@ enum StateFilter {
     Incomplete,
     Complete,
     Failed,
+    Changed,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -125,6 +120,7 @@ impl SeriesQuery {
             StateFilter::Failed => {
                 s.last_run.as_ref().is_some_and(|run| run.record.outcome == store::Outcome::Failed)
             }
+            StateFilter::Changed => s.certified.changed > 0,
         };
         let name = s.series.to_string();
         let has = |word: &str| {
@@ -189,69 +185,6 @@ pub(super) async fn jobs(State(app): State<App>) -> Answer<live::State> {
         Some(error) => Err(crate::source::Away(error).into()),
         None => Ok(Json(state)),
     }
-}
-
-pub(super) async fn access(State(app): State<App>, headers: HeaderMap) -> Answer<Access> {
-    authorize(&app, &headers)?;
-    Ok(Json(Access { actions: true }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FillBody {
-    series: Vec<SeriesName>,
-    since: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SeriesName {
-    market: String,
-    symbol: String,
-    interval: String,
-}
-
-pub(super) async fn fill(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<(StatusCode, Json<Job>), ApiError> {
-    authorize(&app, &headers)?;
-    let request = fill_request(&body)?;
-    let Some((_, actions)) = &app.config.actions else {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "this dashboard is for reading only"));
-    };
-    let after = {
-        let app = Arc::clone(&app);
-        move || {
-            app.live.nudge();
-            tokio::spawn(async move { app.snapshots.renewed().await.map(drop) });
-        }
-    };
-    let started = app.jobs.fill(actions, request, app.stop.child_token(), after);
-    app.live.nudge();
-    match started {
-        Ok(job) => Ok((StatusCode::ACCEPTED, Json(job))),
-        Err(crate::jobs::Busy) => {
-            Err(ApiError::new(StatusCode::CONFLICT, "a job that was started here is still running")
-                .hint("wait until it has ended: /api/v1/jobs tells"))
-        }
-    }
-}
-
-fn fill_request(body: &[u8]) -> Result<FillRequest, ApiError> {
-    let body: FillBody = serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad(format!("the body is not what is wanted: {error}"))
-            .hint(r#"{"series": [{"market": "um", "symbol": "BTCUSDT", "interval": "5m"}]}"#)
-    })?;
-    if body.series.is_empty() || body.series.len() > FILLED {
-        return Err(ApiError::bad(format!("series: name 1 to {FILLED}")));
-    }
-    let name = |s: &SeriesName| params::series(&s.market, &s.symbol, &s.interval);
-    Ok(FillRequest {
-        series: body.series.iter().map(name).collect::<Result<_, _>>()?,
-        since: params::instant("since", body.since.as_deref())?,
-    })
 }
 
 /// A series of the snapshot that answers are made of, for [`super::series`].

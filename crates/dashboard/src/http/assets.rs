@@ -35,6 +35,7 @@ const FILES: &[(&str, &str, &[u8])] = assets! {
     "js/heatmap.js": JS;
     "js/live.js": JS;
     "js/overview.js": JS;
+    "js/proof.js": JS;
     "js/runs.js": JS;
     "js/series.js": JS;
     "js/zoom.js": JS;

@@ -1,5 +1,6 @@
 //! HTTP: routes, and the life of the server.
 
+mod actions;
 mod answers;
 mod api;
 mod assets;
@@ -45,6 +46,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/api/v1/series/{market}/{symbol}/{interval}/klines"),
     ("get", "/api/v1/series/{market}/{symbol}/{interval}/ledger"),
     ("get", "/api/v1/series/{market}/{symbol}/{interval}/map"),
+    ("post", "/api/v1/verify"),
     ("get", "/healthz"),
     ("get", "/metrics"),
     ("get", "/readyz"),
@@ -127,13 +129,14 @@ fn handler(path: &str) -> MethodRouter<App> {
     }
     match path {
         "/api/openapi.json" => get(assets::openapi),
-        "/api/v1/access" => get(api::access),
+        "/api/v1/access" => get(actions::access),
         "/api/v1/events" => get(events::stream),
-        "/api/v1/fill" => post(api::fill),
+        "/api/v1/fill" => post(actions::fill),
         "/api/v1/jobs" => get(api::jobs),
         "/api/v1/overview" => get(api::overview),
         "/api/v1/runs" => get(api::runs),
         "/api/v1/series" => get(api::series),
+        "/api/v1/verify" => post(actions::verify),
         "/metrics" => get(metrics::metrics),
         "/readyz" => get(api::ready),
         _ => get(api::healthy),

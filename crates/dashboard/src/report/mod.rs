@@ -5,8 +5,10 @@ mod strip;
 use std::fmt::Write;
 
 use kline::{Millis, SlotRange};
+use pipeline::certify::notes::State;
 use store::{Absence, AbsentRange};
 
+use crate::certified;
 use crate::coverage::Coverage;
 use crate::runs::{Run, grouped};
 
@@ -40,6 +42,8 @@ pub struct Part {
     pub absent: Vec<AbsentRange>,
     /// Klines stored, also outside the range.
     pub rows: u64,
+    /// What of the series was certified, also outside the range, and has changed since.
+    pub certified: State,
 }
 
 /// The page.
@@ -127,7 +131,8 @@ fn table(out: &mut String, report: &Report) {
         "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Series</th><th scope=\"col\">From</th>\
          <th scope=\"col\">To</th><th scope=\"col\" class=\"map\">Coverage</th><th scope=\"col\" class=\"n\">Complete</th>\
          <th scope=\"col\" class=\"n\">Missing</th><th scope=\"col\" class=\"n\">Gaps</th>\
-         <th scope=\"col\" class=\"n\">Absent</th><th scope=\"col\" class=\"n\">Klines</th></tr></thead><tbody>\n",
+         <th scope=\"col\" class=\"n\">Absent</th><th scope=\"col\" class=\"n\">Klines</th>\
+         <th scope=\"col\">Certified</th></tr></thead><tbody>\n",
     );
     for part in &report.series {
         let c = &part.coverage;
@@ -143,7 +148,7 @@ fn table(out: &mut String, report: &Report) {
             out,
             "<tr><th scope=\"row\">{name}</th><td>{}</td><td>{}</td><td class=\"map\">{}</td>\
              <td class=\"{bad}\">{}</td><td class=\"{bad}\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td></tr>",
+             <td class=\"n\">{}</td><td class=\"words\">{}</td></tr>",
             time.since.date(),
             time.until.date(),
             strip::svg(c),
@@ -152,6 +157,7 @@ fn table(out: &mut String, report: &Report) {
             grouped(c.missing.runs() as u64),
             grouped(c.absent.len()),
             grouped(part.rows),
+            certified::words(&part.certified),
         );
     }
     out.push_str("</tbody></table></div></section>\n");

@@ -1,7 +1,6 @@
 //! The answers, and their description.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header;
@@ -10,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::fixture::*;
 
-fn document() -> Value {
+pub fn document() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
 }
 
 const BTC: &str = "/api/v1/series/{market}/{symbol}/{interval}";
 
 /// Compares an answer with what the document says of its path and status.
-fn check(document: &Value, method: &str, template: &str, reply: &Reply) {
+pub fn check(document: &Value, method: &str, template: &str, reply: &Reply) {
     let status = reply.status.as_str();
     let content = &document["paths"][template][method]["responses"][status]["content"];
     let kind = reply.headers[header::CONTENT_TYPE].to_str().unwrap();
@@ -195,51 +194,6 @@ async fn a_store_that_is_still_to_be_made_is_empty_and_is_not_made() {
     assert_eq!(reply.status, 503);
     check(&document(), "get", "/readyz", &reply);
     assert_eq!(get(&stage.app, "/healthz").await.status, 200, "the process itself is well");
-}
-
-#[tokio::test]
-async fn filling_takes_the_token_and_one_job_at_a_time() {
-    let (stage, document) = (stage().await, document());
-    let body =
-        |symbol: &str| json!({"series": [{"market": "um", "symbol": symbol, "interval": "5m"}]}).to_string();
-    let fill = async |token: &str, body: String| {
-        let reply = post(&stage.app, "/api/v1/fill", token, &body).await;
-        check(&document, "post", "/api/v1/fill", &reply);
-        reply.status.as_u16()
-    };
-    assert_eq!(fill("wrong", body("BTCUSDT")).await, 401);
-    assert_eq!(fill(TOKEN, body("btc usdt")).await, 400);
-    assert_eq!(fill(TOKEN, r#"{"series": []}"#.into()).await, 400);
-    assert_eq!(fill(TOKEN, "[]".into()).await, 400);
-    assert_eq!(fill(TOKEN, body("BTCUSDT")).await, 202);
-    let ended = async || {
-        for _ in 0..100 {
-            let jobs = get(&stage.app, "/api/v1/jobs").await.json();
-            if jobs["jobs"].as_array().unwrap().iter().all(|job| job["ended"].is_string()) {
-                return jobs["jobs"].clone();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the job does not end");
-    };
-    assert_eq!(ended().await[0]["outcome"], "complete");
-    assert_eq!(fill(TOKEN, body("SLOWUSDT")).await, 202);
-    assert_eq!(fill(TOKEN, body("BTCUSDT")).await, 409);
-    stage.stop.cancel();
-    ended().await;
-}
-
-#[tokio::test]
-async fn without_a_token_of_its_own_a_dashboard_does_nothing() {
-    let folder = stocked().await;
-    let url = format!("sqlite://{}/klines.db", folder.path().display());
-    let app = dashboard::app(dashboard::Config { actions: None, ..config(&url) }, Default::default());
-    let reply = post(&app, "/api/v1/fill", TOKEN, "{}").await;
-    check(&document(), "post", "/api/v1/fill", &reply);
-    assert_eq!(
-        (reply.status.as_u16(), get(&app, "/api/v1/overview").await.json()["actions"].as_bool()),
-        (403, Some(false))
-    );
 }
 
 #[tokio::test]

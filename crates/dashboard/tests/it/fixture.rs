@@ -1,14 +1,14 @@
 //! A store with a little of everything, and a dashboard on it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use dashboard::{Actions, Config, Failure, FillRequest, Source, Token, app};
+use dashboard::{Actions, Config, Failure, FillRequest, Source, Token, VerifyRequest, Work, app};
 use kline::{Interval, Kline, Market, Millis, Series, SlotRange, Symbol};
+use pipeline::verify::{FieldDifference, Finding, VerifyReport, VerifySeries};
 use serde_json::Value;
 use store::{Absence, AbsentRange, Chunk, Fetched, Finish, KlineStore, Outcome, SeriesRun, Store};
 use tempfile::TempDir;
@@ -125,15 +125,18 @@ pub async fn stocked() -> TempDir {
     folder
 }
 
-/// Notes what it was asked, and says that nothing was to be done.
+/// Certifies a series as it is stored now, on a day.
+pub async fn certify(store: &Store, series: &Series, day: &str) {
+    let stored = pipeline::certify::stored_slots(store, series).await.unwrap().unwrap();
+    pipeline::certify::incrementally(store, series, stored, at(day)).await.unwrap();
+}
+
+/// Says that nothing was to be filled, and that of a comparison the hours are the same, five minutes differ, and months take
+/// their time.
 struct Idle;
 
 impl Actions for Idle {
-    fn fill(
-        &self,
-        request: FillRequest,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = Result<pipeline::Report, Failure>> + Send>> {
+    fn fill(&self, request: FillRequest, stop: CancellationToken) -> Work<pipeline::Report> {
         Box::pin(async move {
             if request.series[0].symbol.as_str() == "SLOWUSDT" {
                 stop.cancelled().await;
@@ -142,6 +145,35 @@ impl Actions for Idle {
             Ok(pipeline::Report::new(pipeline::Job::FillGaps, "id".into(), false, 1, reports))
         })
     }
+
+    fn verify(&self, request: VerifyRequest, stop: CancellationToken) -> Work<VerifyReport> {
+        Box::pin(async move {
+            if request.series[0].interval == Interval::Mo1 {
+                stop.cancelled().await;
+                let hint = Some("start it again".into());
+                return Err(Failure { message: "the exchange is away".into(), hint });
+            }
+            let series = request.series.iter().map(compared).collect();
+            Ok(VerifyReport::new("id".into(), "rest", false, false, 1, series))
+        })
+    }
+}
+
+/// What a comparison of a series comes to.
+fn compared(series: &Series) -> VerifySeries {
+    let mut report = VerifySeries::new(series);
+    (report.counts.stored, report.counts.equal) = (100, 100);
+    if series.interval == Interval::M5 {
+        let fields = vec![FieldDifference { field: "close", stored: "1.20".into(), source: "1.21".into() }];
+        let mut drift = Finding::of("drift", series.interval, at("2025-01-01"));
+        drift.fields = fields;
+        let missing =
+            |hour: i64| Finding::of("missing", series.interval, at("2025-01-02").plus(hour * 3_600_000));
+        report.findings = std::iter::once(drift).chain((0..30).map(missing)).collect();
+        (report.counts.equal, report.counts.drift, report.counts.missing) = (99, 1, 35);
+        report.findings_left_out = 5;
+    }
+    report
 }
 
 pub fn config(url: &str) -> Config {

@@ -67,8 +67,16 @@ async fn every_answer_carries_the_policy() {
 async fn pages_load_nothing_from_elsewhere() {
     let stage = stage().await;
     let mut seen = 0;
-    for path in ["/", "/css/app.css", "/js/app.js", "/js/chart.js", "/js/dom.js", "/js/api.js", "/js/live.js"]
-    {
+    for path in [
+        "/",
+        "/css/app.css",
+        "/js/app.js",
+        "/js/chart.js",
+        "/js/dom.js",
+        "/js/api.js",
+        "/js/live.js",
+        "/js/proof.js",
+    ] {
         let text = get(&stage.app, path).await.text;
         for (at, _) in text.match_indices("http") {
             let rest = &text[at..];

@@ -10,18 +10,23 @@ use crate::fixture::*;
 async fn page(limit: usize, runs: Vec<SeriesRun>) -> String {
     let folder = stocked().await;
     let url = format!("sqlite://{}/klines.db", folder.path().display());
+    let writer = Store::open(&url).await.unwrap();
+    certify(&writer, &series("ETHUSDT", kline::Interval::H1), "2025-04-02").await;
+    writer.close().await.unwrap();
     let store = Store::open_with(&url, OpenOptions { read_only: true, ..Default::default() }).await.unwrap();
-    let mut series = Vec::new();
+    let mut parts = Vec::new();
     for record in store.all_series().await.unwrap() {
-        let (coverage, absent) = detailed(&store, &record.series, range_of(&record, None)).await.unwrap();
-        series.push(Part { coverage, absent, rows: record.extent.unwrap().rows });
+        let stored = range_of(&record, None);
+        let (coverage, absent) = detailed(&store, &record.series, stored).await.unwrap();
+        let certified = pipeline::certify::notes::state(&store, &record.series, stored).await.unwrap();
+        parts.push(Part { coverage, absent, rows: record.extent.unwrap().rows, certified });
     }
     html(&Report {
         store: "sqlite://a&b.db".into(),
         made: at("2025-02-01"),
         version: "0.0.0",
         range: "all that is stored".into(),
-        series,
+        series: parts,
         runs: runs.into_iter().map(Run::of).collect(),
         limit,
     })
@@ -37,6 +42,8 @@ async fn a_report_tells_every_gap_and_stands_alone() {
         "answered twice without it, found out 2025-01-05 00:00",
         "um ETHUSDT 1h",
         "sqlite://a&amp;b.db",
+        "all 3 months, the oldest certified 2025-04-02",
+        "never certified",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

@@ -213,7 +213,8 @@ impl VerifySeries {
 }
 
 impl Finding {
-    fn of(kind: &'static str, interval: Interval, at: Millis) -> Self {
+    /// A finding about one kline.
+    pub fn of(kind: &'static str, interval: Interval, at: Millis) -> Self {
         let slot = interval.slot_of(at);
         Self {
             kind,
@@ -229,7 +230,7 @@ impl Finding {
 
 impl VerifyReport {
     /// Puts the parts together.
-    pub(crate) fn new(
+    pub fn new(
         run: String,
         against: &'static str,
         repair: bool,
