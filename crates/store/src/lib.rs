@@ -40,8 +40,8 @@ pub use open::{OpenOptions, Store, is_new, schema_sql};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use types::{
-    Absence, AbsentRange, Books, Certified, Chunk, Committed, Extent, Fetched, Finish, HeldLease, Lease, LedgerEntry, Message,
-    Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
+    Absence, AbsentRange, Books, Certified, Chunk, Committed, Extent, Fetched, Finish, HeldLease, Lease,
+    LedgerEntry, Message, Outcome, PendingMessage, Revision, SeriesRecord, SeriesRun, Source,
 };
 
 use kline::{Kline, Millis, RangeSet, Series, SlotRange};

@@ -11,8 +11,8 @@ use crate::mysql::{self, MysqlStore};
 #[cfg(feature = "postgres")]
 use crate::postgres::{self, PostgresStore};
 use crate::{
-    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, PendingMessage,
-    Revision, SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry,
+    PendingMessage, Revision, SeriesRecord, SeriesRun, SqliteStore, StoreError, StoreResult,
 };
 
 /// How to open a store.

@@ -37,8 +37,8 @@ pub struct Books {
     pub missing: RangeSet,
     /// Slots of which the books cannot tell what became of them: somebody changed rows there by hand.
     pub unknown: RangeSet,
-    /// Klines beyond the first of a slot, in the range and next to it.
-    pub doubled: u64,
+    /// Klines beyond the first of their slots, and the slots among which these are: in the range and next to it, ascending.
+    pub doubled: Vec<(SlotRange, u64)>,
     /// How often a kline of a slot was replaced, where that ever happened.
     pub replaced: BTreeMap<Slot, u64>,
 }

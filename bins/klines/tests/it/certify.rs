@@ -274,7 +274,8 @@ fn an_unchanged_month_is_not_read_again_and_a_changed_one_is() {
 
     // A kline taken away: its month is read again, now and until the books are right again.
     let db = rusqlite::Connection::open(folder.path().join("klines.db")).unwrap();
-    let sql = "DELETE FROM kline_rows_m5 WHERE open_time = (SELECT min(open_time) + 300000 FROM kline_rows_m5)";
+    let sql =
+        "DELETE FROM kline_rows_m5 WHERE open_time = (SELECT min(open_time) + 300000 FROM kline_rows_m5)";
     assert_eq!(db.execute(sql, []).unwrap(), 1);
     let (third, said) = incremental(folder.path());
     assert!(said.contains("1 month read; 34 months unchanged"), "{said}");

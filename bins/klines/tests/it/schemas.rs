@@ -51,7 +51,10 @@ fn every_report_is_what_its_schema_says() {
     check("klines-status", &["status"]);
     check("klines-run", &[&["fill-gaps"], &both[..], &range[..]].concat());
     check("klines-run", &[&["fill-gaps", "--symbols", "NOPEUSDT"], &range[..]].concat());
-    check("klines-run", &["fill-gaps", "--symbols", "BTCUSDT", "--intervals", "5m", "--since", "2024-09-01", "--dry-run"]);
+    check(
+        "klines-run",
+        &["fill-gaps", "--symbols", "BTCUSDT", "--intervals", "5m", "--since", "2024-09-01", "--dry-run"],
+    );
     check("klines-run", &["extract", "--symbols", "BTCUSDT", "--intervals", "1d", "--since", "2024-09-01"]);
     check("klines-gaps", &["gaps", "--since", "2024-08-30"]);
     check("klines-status", &["status"]);

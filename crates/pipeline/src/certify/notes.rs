@@ -175,7 +175,13 @@ fn fingerprint(books: &Books, slots: SlotRange) -> Option<String> {
         hasher.update(&value.to_le_bytes());
     };
     number(i64::from(super::VERSION)); // a digest in another form is another digest
-    number(books.doubled.cast_signed());
+    let doubled: Vec<_> =
+        books.doubled.iter().filter(|(among, _)| !among.intersect(&slots).is_empty()).collect();
+    number(i64::try_from(doubled.len()).unwrap_or(i64::MAX));
+    for (among, klines) in doubled {
+        number(among.start);
+        number(klines.cast_signed());
+    }
     let empty = books.missing.clip(slots);
     number(i64::try_from(empty.ranges().len()).unwrap_or(i64::MAX));
     for range in empty.ranges() {

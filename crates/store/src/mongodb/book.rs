@@ -132,12 +132,15 @@ async fn look(tx: &mut Tx, series: &Series, slots: SlotRange) -> Step<Books> {
         return Ok(Books { missing: all, ..Books::default() });
     }
     let books = books(tx, series, &touched(inside)).await?;
-    let (mut filled, mut unknown, mut doubled) = (RangeSet::new(), RangeSet::new(), 0);
+    let (mut filled, mut unknown, mut doubled) = (RangeSet::new(), RangeSet::new(), Vec::new());
     for (bucket, tally) in tallies(tx, series, &touched(inside)).await? {
         match books.get(&bucket) {
             Some(book) if book.tally == tally => {
                 book.bits.push_into(bucket, &mut filled);
-                doubled += tally.rows.unsigned_abs().saturating_sub(book.bits.count().into());
+                let more = tally.rows.unsigned_abs().saturating_sub(book.bits.count().into());
+                if more > 0 {
+                    doubled.push((slots_of(bucket), more));
+                }
             }
             _ => unknown.push(slots_of(bucket)),
         }

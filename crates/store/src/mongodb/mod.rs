@@ -30,8 +30,8 @@ use kline::{Kline, Millis, RangeSet, Series, SlotRange};
 use self::pool::{Pool, operation};
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
-    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry,
+    OpenOptions, PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// What a URL of this engine begins with.

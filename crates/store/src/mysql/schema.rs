@@ -92,14 +92,17 @@ const BOOKS: &[(&str, &str)] = &[
 ];
 
 /// Since version 2.
-const CERTIFIED: (&str, &str) = ("kline_certified", "series_id INT UNSIGNED NOT NULL,
+const CERTIFIED: (&str, &str) = (
+    "kline_certified",
+    "series_id INT UNSIGNED NOT NULL,
   since BIGINT NOT NULL COMMENT 'ms',
   until BIGINT NOT NULL COMMENT 'ms, not included',
   books VARCHAR(64) NOT NULL COMMENT 'what the books said of these klines',
   row_count BIGINT NOT NULL,
   digest VARCHAR(64) NOT NULL COMMENT 'of the klines that open in the range',
   certified_at BIGINT NOT NULL,
-  PRIMARY KEY (series_id, since)");
+  PRIMARY KEY (series_id, since)",
+);
 
 fn table((name, columns): (&str, &str)) -> String {
     format!("CREATE TABLE IF NOT EXISTS {name} (\n  {columns}\n) {OPTIONS}")

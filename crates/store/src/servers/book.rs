@@ -94,14 +94,17 @@ pub(super) async fn survey<S: Session>(
     let of = Of { id, interval: series.interval, told };
     let (missing, unknown) = look(session, of, slots).await?;
     let touched = touched(slots);
-    let doubled = session
-        .query_one(
-            "SELECT SUM(row_count) - SUM(filled) FROM kline_buckets \
-             WHERE series_id = ? AND bucket BETWEEN ? AND ? AND filled IS NOT NULL",
+    let rows = session
+        .query(
+            "SELECT bucket, row_count - filled FROM kline_buckets \
+             WHERE series_id = ? AND bucket BETWEEN ? AND ? AND row_count > filled ORDER BY bucket",
             values![id, *touched.start(), *touched.end()],
         )
         .await?;
-    let doubled = doubled.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0).unsigned_abs();
+    let mut doubled = Vec::with_capacity(rows.len());
+    for row in rows {
+        doubled.push((slots_of(row.int(0)?), row.int(1)?.unsigned_abs()));
+    }
     let (since, until) = span(of.interval, slots);
     let rows = session
         .query(

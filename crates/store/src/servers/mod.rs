@@ -37,8 +37,8 @@ use self::pool::{Pool, transaction};
 use self::url::Server;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
-    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry,
+    OpenOptions, PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// Buckets counted in one transaction of a recount, which keeps writers of these buckets waiting.

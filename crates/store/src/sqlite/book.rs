@@ -47,12 +47,15 @@ pub(super) fn survey(conn: &Connection, series: &Series, slots: SlotRange) -> St
     let interval = series.interval;
     let (missing, unknown) = look(conn, id, interval, slots)?;
     let touched = touched(slots);
-    let doubled: i64 = conn
-        .prepare_cached(
-            "SELECT coalesce(sum(row_count - filled), 0) FROM kline_buckets \
-             WHERE series_id = ?1 AND bucket BETWEEN ?2 AND ?3 AND filled IS NOT NULL",
-        )?
-        .query_row((id, touched.start(), touched.end()), |row| row.get(0))?;
+    let mut statement = conn.prepare_cached(
+        "SELECT bucket, row_count - filled FROM kline_buckets \
+         WHERE series_id = ?1 AND bucket BETWEEN ?2 AND ?3 AND row_count > filled ORDER BY bucket",
+    )?;
+    let doubled = statement
+        .query_map((id, touched.start(), touched.end()), |row| {
+            Ok((slots_of(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs()))
+        })?
+        .collect::<Result<_, _>>()?;
     let mut replaced = BTreeMap::new();
     let mut statement = conn.prepare_cached(
         "SELECT open_time, count(*) FROM kline_audit WHERE series_id = ?1 AND open_time >= ?2 AND open_time < ?3 \
@@ -64,7 +67,7 @@ pub(super) fn survey(conn: &Connection, series: &Series, slots: SlotRange) -> St
         let slot = interval.slot_of(Millis(row.get(0)?));
         *replaced.entry(slot).or_default() += row.get::<_, i64>(1)?.unsigned_abs();
     }
-    Ok(Books { missing, unknown, doubled: doubled.unsigned_abs(), replaced })
+    Ok(Books { missing, unknown, doubled, replaced })
 }
 
 /// The slots that have a bit, and the slots of unknown buckets, in all buckets that a range touches.

@@ -34,8 +34,8 @@ pub(super) fn keep(conn: &Connection, series: &Series, notes: &[Certified]) -> S
     let Some(id) = series_id(conn, series)? else {
         return Ok(());
     };
-    let mut delete =
-        conn.prepare_cached("DELETE FROM kline_certified WHERE series_id = ?1 AND since < ?3 AND until > ?2")?;
+    let mut delete = conn
+        .prepare_cached("DELETE FROM kline_certified WHERE series_id = ?1 AND since < ?3 AND until > ?2")?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO kline_certified (series_id, since, until, books, row_count, digest, certified_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

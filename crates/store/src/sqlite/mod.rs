@@ -34,8 +34,8 @@ use self::pool::Pool;
 use crate::leases::now;
 use crate::rows::check_chunk;
 use crate::{
-    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry, OpenOptions,
-    PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
+    AbsentRange, Books, Certified, Chunk, Committed, Finish, HeldLease, KlineStore, Lease, LedgerEntry,
+    OpenOptions, PendingMessage, Revision, SeriesRecord, SeriesRun, StoreResult,
 };
 
 /// Page cache of the writing connection, KiB.
@@ -127,9 +127,7 @@ impl KlineStore for SqliteStore {
 
     async fn keep_certified(&self, series: &Series, notes: &[Certified]) -> StoreResult<()> {
         let (series, notes) = (series.clone(), notes.to_vec());
-        self.pool
-            .write("noting what was certified", move |conn| certified::keep(conn, &series, &notes))
-            .await
+        self.pool.write("noting what was certified", move |conn| certified::keep(conn, &series, &notes)).await
     }
 
     async fn absent(&self, series: &Series, slots: SlotRange) -> StoreResult<Vec<AbsentRange>> {

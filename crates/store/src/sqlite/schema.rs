@@ -20,10 +20,8 @@ pub(super) struct Migration {
 }
 
 /// Every step, oldest first. A released step never changes; what is to change comes as a new step.
-pub(super) const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: first },
-    Migration { version: 2, sql: || CERTIFIED.into() },
-];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: first }, Migration { version: 2, sql: || CERTIFIED.into() }];
 
 /// Columns of a kline in every table that holds one, in the order of `write::bind` and `read::kline`.
 pub(super) const COLUMNS: &str = "open_time, open, high, low, close, volume, close_time, quote_volume, count, \

@@ -24,10 +24,15 @@ pub async fn the_books_tell_of_every_change<H: Harness>(h: &H) {
     store.commit(&lease, &rows(vec![revised(b + 3), revised(b + 5000)])).await.unwrap();
     assert_eq!(books().await, Books { replaced: [(b + 3, 1)].into(), ..first.clone() }, "a revision");
 
-    let beside = Kline { open_time: Interval::H1.slot_start(b + 7).plus(60_000), ..kline(Interval::H1, b + 7) };
+    let beside =
+        Kline { open_time: Interval::H1.slot_start(b + 7).plus(60_000), ..kline(Interval::H1, b + 7) };
     store.commit(&lease, &rows(vec![beside])).await.unwrap();
-    let second = Books { replaced: [(b + 3, 1)].into(), doubled: 1, ..first };
-    assert_eq!(books().await, second, "a second kline in a slot");
+    let second = books().await;
+    assert!(
+        matches!(&second.doubled[..], [(among, 1)] if among.contains(b + 7)),
+        "a second kline in a slot: {second:?}"
+    );
+    assert_eq!(Books { doubled: Vec::new(), ..second }, Books { replaced: [(b + 3, 1)].into(), ..first });
     store.release(&lease).await.unwrap();
 
     let since = Interval::H1.slot_start(b + 10).0;
