@@ -17,7 +17,7 @@ use parquet::schema::parser::parse_message_type;
 
 use crate::error::FileError;
 
-/// Rows of a row group, which are in memory until it is written: 8 MiB.
+/// Rows of a row group, which are in memory until it is written: 14 MiB.
 const ROW_GROUP: usize = 50_000;
 /// Digits after the point in every decimal column.
 pub(crate) const SCALE: u32 = Decimal::MAX_SCALE;
@@ -78,7 +78,8 @@ impl ParquetOut {
             SerializedFileWriter::new(file, schema, Arc::new(properties))
         };
         let writer = make().map_err(FileError::parquet(path))?;
-        Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })
+        // Room that grew by doubling would be half as much again, twice while it moves. What is not used costs nothing.
+        Ok(Self { path: path.to_owned(), writer, rows: Vec::with_capacity(ROW_GROUP) })
     }
 
     pub(crate) fn write(&mut self, klines: &[Kline]) -> Result<(), FileError> {

@@ -76,6 +76,7 @@ impl Refusal {
                 self.code.as_str(),
                 "SignatureDoesNotMatch"
                     | "InvalidAccessKeyId"
+                    | "NotSignedUp"
                     | "ExpiredToken"
                     | "InvalidToken"
                     | "RequestTimeTooSkewed"

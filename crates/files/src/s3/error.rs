@@ -159,7 +159,7 @@ fn of_refusal(refusal: &Refusal) -> String {
 fn of_status(status: u16) -> &'static str {
     match status {
         401 | 403 => {
-            "these credentials may not write there: they need s3:PutObject on the bucket and prefix, and a bucket policy or \
+            "AWS_ACCESS_KEY_ID may not write there: it needs s3:PutObject on the bucket and prefix, and a bucket policy or \
              encryption key must not forbid it"
         }
         404 | 405 => {
