@@ -1,6 +1,6 @@
 //! Klines out of the store into an object store.
 
-mod server;
+pub mod server;
 
 use std::fs;
 use std::path::Path;
@@ -13,25 +13,29 @@ use self::server::{BUCKET, Cutter, KEY, SECRET, Server, tree};
 use crate::certify::{digests, offline, ok};
 use crate::support::*;
 
-/// Two months of made-up klines in a store.
-fn stocked() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let um = folder.path().join("um");
+/// Made-up klines of BTCUSDT from 2025-01-01 on, in a store.
+pub fn stock(folder: &Path, interval: &str, slots: i64) {
+    let um = folder.join("um");
     fs::create_dir(&um).unwrap();
-    let (start, slots) = (1_735_689_600_000_i64, (31 + 28) * 288_i64);
+    let step = interval.trim_end_matches('m').parse::<i64>().unwrap() * 60_000;
     let row = |i: i64| {
-        let (open, price) = (start + i * 300_000, 90_000 + i % 977);
+        let (open, price) = (1_735_689_600_000 + i * step, 90_000 + i % 977);
         let noise = i.wrapping_mul(2_654_435_761) % 1_000_003;
+        let (high, volume, close_time) = (price + 9, noise + 5, open + step - 1);
         format!(
-            "{open},{price}.1,{0}.5,{price}.0,{price}.25,{1}.125,{2},{1}77.5,{i},3.{noise},4.{noise}",
-            price + 9,
-            noise + 5,
-            open + 299_999
+            "{open},{price}.1,{high}.5,{price}.0,{price}.25,{volume}.125,{close_time},{volume}77.5,{i},3.{noise},4.{noise}"
         )
     };
-    fs::write(um.join("BTCUSDT-5m.csv"), (0..slots).map(row).collect::<Vec<_>>().join("\n")).unwrap();
-    let report = ok(offline(folder.path(), "import").arg("um"));
+    let rows = (0..slots).map(row).collect::<Vec<_>>().join("\n");
+    fs::write(um.join(format!("BTCUSDT-{interval}.csv")), rows).unwrap();
+    let report = ok(offline(folder, "import").arg("um"));
     assert_eq!((&report["totals"]["new"], &report["outcome"]), (&slots.into(), &"complete".into()));
+}
+
+/// Two months in a store.
+fn stocked() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    stock(folder.path(), "5m", (31 + 28) * 288);
     folder
 }
 
@@ -42,7 +46,7 @@ fn export(folder: &Path, format: &str, out: &str) -> Command {
 }
 
 /// With the standard names set.
-fn to_s3(folder: &Path, endpoint: &str, format: &str, out: &str) -> Command {
+pub fn to_s3(folder: &Path, endpoint: &str, format: &str, out: &str) -> Command {
     let mut command = export(folder, format, out);
     command
         .env("AWS_ENDPOINT_URL", endpoint)
