@@ -111,7 +111,8 @@ impl S3Error {
             }
             Self::Connection { source, .. } => return source.hint(),
             Self::Broken { .. } => {
-                "an unstable line, or a proxy that refuses large uploads; objects written before are whole, run again"
+                "an unstable line or proxy, or a server that refuses before it has heard all: may AWS_ACCESS_KEY_ID write there \
+                 (s3:PutObject), and is there a limit to sizes? Objects written before are whole, run again"
             }
             Self::Stalled { .. } => {
                 "the line may be down, or packets are dropped on the way; objects written before are whole, run again"

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Where files go.
 pub enum Place {
     Folder(PathBuf),
-    Objects(S3),
+    Objects(Box<S3>),
 }
 
 /// A file that was written.
@@ -42,7 +42,7 @@ impl Place {
     pub fn of(settings: &Settings, out: &Path) -> Result<Self, CliError> {
         match out.to_str() {
             Some(text) if S3Place::is_meant(text) => {
-                Ok(Self::Objects(S3::new(S3Place::parse(text)?, settings.s3()?)?))
+                Ok(Self::Objects(Box::new(S3::new(S3Place::parse(text)?, settings.s3()?)?)))
             }
             Some(text) if text.contains("://") => Err(CliError::Usage {
                 message: format!("cannot write to {}: klines writes to folders and to S3", masked(text)),

@@ -92,6 +92,8 @@ pub fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 async fn answer(State(front): State<Front>, request: Request) -> Response {
     if request.method() == Method::PUT && take(&front.busy) {
+        // An answer to what was not read whole may be lost in the reset that follows it.
+        axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
         let text =
             "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
