@@ -138,8 +138,12 @@ A file per series and calendar month, below DIR as in the public archive:
   DIR/data/futures/um/monthly/klines/BTCUSDT/5m/BTCUSDT-5m-2025-01.csv
 Files that are there already are replaced. Without --symbols and --intervals every stored series is written.
 
+An object store is named by s3://BUCKET/PREFIX, and reached with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for
+MinIO, Garage, R2 and others, AWS_ENDPOINT_URL. Objects are put whole or not at all.
+
 Examples:
   klines export --format parquet --out exports
+  klines export --format parquet --out s3://my-klines/binance
   klines export --format csv --out exports --symbols BTCUSDT --intervals 5m --since 2025-01-01 --until 2025-02-01")]
     Export(ExportArgs),
     /// Read klines from files into the store: archive zips, CSV (header or none, ms or us), Parquet of klines export

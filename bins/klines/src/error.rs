@@ -35,6 +35,9 @@ pub enum CliError {
     /// NATS failed, where it is what the command is about.
     #[error(transparent)]
     Events(#[from] events::EventsError),
+    /// An object store failed.
+    #[error(transparent)]
+    Objects(#[from] files::S3Error),
     /// A file or stream failed.
     #[error("cannot {doing}")]
     Io {
@@ -67,6 +70,7 @@ impl CliError {
             Self::Job(error) => error.is_usage(),
             Self::Store(error) => error.is_usage(),
             Self::Events(error) => error.is_usage(),
+            Self::Objects(error) => error.is_usage(),
             Self::Io { .. } | Self::Failed { .. } => false,
         };
         if usage { exit::USAGE } else { exit::FAILED }
@@ -88,6 +92,7 @@ impl CliError {
             Self::Job(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Events(error) => error.hint(),
+            Self::Objects(error) => error.hint(),
             Self::Io { .. } => None,
         }
     }

@@ -4,6 +4,7 @@
 //! * [`budget`] decides when a request may be sent (pure; it is handed the time).
 //! * [`archive`] fetches months and days of klines as files, which costs no weight.
 //! * [`Client`] sends them: retries, reactions to every error of the exchange, the exchange's clock.
+//! * [`Transport`] lends the HTTP client underneath to others.
 //! * [`FetchError`] says what failed, why most likely, and what to do.
 //!
 //! The local wall clock is never read: time comes from the exchange once per market and advances with a monotonic clock.
@@ -15,6 +16,7 @@ pub mod dns;
 mod error;
 pub mod planner;
 mod rest;
+mod transport;
 
 pub use budget::PoolUsage;
 pub use config::{ClientConfig, Endpoints};
@@ -22,5 +24,6 @@ pub use error::{FetchError, Retry};
 pub use rest::{
     Client, Event, ExchangeInfo, Live, MOST_STREAMS, Page, Push, Pushed, Spent, SymbolInfo, read_klines,
 };
+pub use transport::Transport;
 #[cfg(test)]
 mod testdata;

@@ -17,10 +17,12 @@ use parquet::schema::parser::parse_message_type;
 
 use crate::error::FileError;
 
-/// Rows of a row group, which are in memory until it is written: 8 MiB.
+/// Rows of a row group, which are in memory until it is written, as columns: 8 MiB.
 const ROW_GROUP: usize = 50_000;
 /// Digits after the point in every decimal column.
 pub(crate) const SCALE: u32 = Decimal::MAX_SCALE;
+/// Decimals handed to the encoder at once.
+const PORTION: usize = 4096;
 /// Bytes of a decimal.
 const WIDTH: usize = 16;
 
@@ -57,7 +59,16 @@ fn schema() -> String {
 pub(crate) struct ParquetOut {
     path: PathBuf,
     writer: SerializedFileWriter<File>,
-    rows: Vec<Kline>,
+    /// The group in hand, in the order of [`COLUMNS`].
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+/// Values of a column. Half as large as the klines they are of.
+enum Column {
+    Integers(Vec<i64>),
+    /// One after the other, big-endian.
+    Decimals(BytesMut),
 }
 
 impl ParquetOut {
@@ -78,16 +89,24 @@ impl ParquetOut {
             SerializedFileWriter::new(file, schema, Arc::new(properties))
         };
         let writer = make().map_err(FileError::parquet(path))?;
-        Ok(Self { path: path.to_owned(), writer, rows: Vec::new() })
+        // Room that grew by doubling would be half as much again, twice while it moves. What is not used costs nothing.
+        let column = |name: &&str| match *name {
+            "open_time" | "close_time" | "count" => Column::Integers(Vec::with_capacity(ROW_GROUP)),
+            _ => Column::Decimals(BytesMut::with_capacity(ROW_GROUP * WIDTH)),
+        };
+        Ok(Self { path: path.to_owned(), writer, columns: COLUMNS.iter().map(column).collect(), rows: 0 })
     }
 
     pub(crate) fn write(&mut self, klines: &[Kline]) -> Result<(), FileError> {
         let mut rest = klines;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(ROW_GROUP - self.rows.len()));
-            self.rows.extend_from_slice(now);
+            let (now, later) = rest.split_at(rest.len().min(ROW_GROUP - self.rows));
+            for (name, column) in COLUMNS.iter().zip(&mut self.columns) {
+                column.add(name, now).map_err(FileError::parquet(&self.path))?;
+            }
+            self.rows += now.len();
             rest = later;
-            if self.rows.len() == ROW_GROUP {
+            if self.rows == ROW_GROUP {
                 self.flush()?;
             }
         }
@@ -100,58 +119,71 @@ impl ParquetOut {
     }
 
     fn flush(&mut self) -> Result<(), FileError> {
-        if self.rows.is_empty() {
+        if self.rows == 0 {
             return Ok(());
         }
-        let rows = std::mem::take(&mut self.rows);
+        self.rows = 0;
         let mut write = || -> ParquetResult<()> {
             let mut group = self.writer.next_row_group()?;
-            for name in COLUMNS {
-                match name {
-                    "open_time" => integers(&mut group, rows.iter().map(|k| k.open_time.0).collect())?,
-                    "close_time" => integers(&mut group, rows.iter().map(|k| k.close_time.0).collect())?,
-                    "count" => integers(&mut group, rows.iter().map(|k| k.count.cast_signed()).collect())?,
-                    name => decimals(&mut group, &rows, name)?,
-                }
-            }
+            self.columns.iter_mut().try_for_each(|column| column.flush(&mut group))?;
             group.close().map(drop)
         };
-        write().map_err(FileError::parquet(&self.path))?;
-        // The room is used again for the next group.
-        self.rows = rows;
-        self.rows.clear();
+        write().map_err(FileError::parquet(&self.path))
+    }
+}
+
+impl Column {
+    fn add(&mut self, name: &str, klines: &[Kline]) -> ParquetResult<()> {
+        match self {
+            Self::Integers(values) => values.extend(klines.iter().map(|kline| match name {
+                "open_time" => kline.open_time.0,
+                "close_time" => kline.close_time.0,
+                _ => kline.count.cast_signed(),
+            })),
+            Self::Decimals(bytes) => {
+                for kline in klines {
+                    bytes.put_i128(scaled(kline, name)?);
+                }
+            }
+        }
         Ok(())
     }
-}
 
-fn integers(group: &mut SerializedRowGroupWriter<'_, File>, values: Vec<i64>) -> ParquetResult<()> {
-    let mut column = group.next_column()?.ok_or_else(no_column)?;
-    column.typed::<Int64Type>().write_batch(&values, None, None)?;
-    column.close()
-}
-
-fn decimals(group: &mut SerializedRowGroupWriter<'_, File>, rows: &[Kline], name: &str) -> ParquetResult<()> {
-    let mut bytes = BytesMut::with_capacity(rows.len() * WIDTH);
-    for kline in rows {
-        let value = value_of(kline, name);
-        let scaled = value
-            .mantissa()
-            .checked_mul(10i128.pow(SCALE - value.scale()))
-            .filter(|scaled| scaled.unsigned_abs() < 10u128.pow(38))
-            .ok_or_else(|| {
-                let at = kline.open_time;
-                ParquetError::General(format!(
-                    "{name} of the kline of {at} is {value}: too large for DECIMAL(38,{SCALE})"
-                ))
-            })?;
-        bytes.put_i128(scaled);
+    /// Writes what there is; its room is used again for the next group.
+    fn flush(&mut self, group: &mut SerializedRowGroupWriter<'_, File>) -> ParquetResult<()> {
+        let mut column = group.next_column()?.ok_or_else(no_column)?;
+        match self {
+            Self::Integers(values) => {
+                column.typed::<Int64Type>().write_batch(values, None, None)?;
+                values.clear();
+            }
+            Self::Decimals(bytes) => {
+                let all = std::mem::take(bytes).freeze();
+                // A few at a time: each value is a handle larger than what it holds.
+                for start in (0..all.len()).step_by(PORTION * WIDTH) {
+                    let part = all.slice(start..all.len().min(start + PORTION * WIDTH));
+                    let value = |at| FixedLenByteArray::from(ByteArray::from(part.slice(at..at + WIDTH)));
+                    let values: Vec<_> = (0..part.len()).step_by(WIDTH).map(value).collect();
+                    column.typed::<FixedLenByteArrayType>().write_batch(&values, None, None)?;
+                }
+                *bytes = all.try_into_mut().unwrap_or_default();
+                bytes.clear();
+            }
+        }
+        column.close()
     }
-    let bytes = bytes.freeze();
-    let value = |i: usize| FixedLenByteArray::from(ByteArray::from(bytes.slice(i * WIDTH..(i + 1) * WIDTH)));
-    let values: Vec<_> = (0..rows.len()).map(value).collect();
-    let mut column = group.next_column()?.ok_or_else(no_column)?;
-    column.typed::<FixedLenByteArrayType>().write_batch(&values, None, None)?;
-    column.close()
+}
+
+/// A value with the digits that every one has after the point.
+fn scaled(kline: &Kline, name: &str) -> ParquetResult<i128> {
+    let value = value_of(kline, name);
+    let scaled = value.mantissa().checked_mul(10i128.pow(SCALE - value.scale()));
+    scaled.filter(|scaled| scaled.unsigned_abs() < 10u128.pow(38)).ok_or_else(|| {
+        let at = kline.open_time;
+        ParquetError::General(format!(
+            "{name} of the kline of {at} is {value}: too large for DECIMAL(38,{SCALE})"
+        ))
+    })
 }
 
 fn value_of(kline: &Kline, name: &str) -> Decimal {

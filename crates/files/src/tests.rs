@@ -98,8 +98,7 @@ fn what_is_no_parquet_of_klines_is_refused_with_a_reason() {
     let huge = kline(0, &[1; 8], 0);
     let huge = Kline { volume: "9999999999999999999999999999".parse().unwrap(), ..huge };
     let mut writer = Writer::create(&folder.path().join("y.parquet"), &series(), Format::Parquet).unwrap();
-    writer.write(&[huge]).unwrap();
-    let error = writer.finish().unwrap_err();
+    let error = writer.write(&[huge]).unwrap_err();
     assert!(error.to_string().contains("volume of the kline of 2025-01-01T00:00:00Z"), "{error}");
 }
 

@@ -78,8 +78,9 @@ pub struct ExportArgs {
     /// Form of the files
     #[arg(long, value_name = "FORMAT")]
     pub format: ExportFormat,
-    /// Folder to write into; it is laid out like the public archive, a file per series and month
-    #[arg(long, value_name = "DIR")]
+    /// Folder or object store (s3://BUCKET/PREFIX) to write into; it is laid out like the public archive, a file per series
+    /// and month
+    #[arg(long, value_name = "DIR|S3-URL")]
     pub out: PathBuf,
 }
 

@@ -1,14 +1,17 @@
 //! `klines export`: stored klines into files, a month at a time.
 
+mod place;
+
 use std::process::ExitCode;
 
 use binance::archive::Period;
-use files::{Format, Writer, Written};
+use files::{Format, name};
 use kline::{Interval, Series, SlotRange};
 use pipeline::certify::stored_slots;
 use serde_json::json;
 use store::{KlineStore, Store};
 
+use self::place::{Exported, Place, Writing};
 use super::Context;
 use super::certify::asked;
 use super::gaps::records;
@@ -23,12 +26,12 @@ use crate::ui::{self, Style, grouped, plural};
 const PAGE: usize = 5000;
 
 /// The files of one series.
-struct Exported {
+struct Done {
     series: Series,
-    files: Vec<Written>,
+    files: Vec<Exported>,
 }
 
-impl Exported {
+impl Done {
     fn rows(&self) -> u64 {
         self.files.iter().map(|f| f.rows).sum()
     }
@@ -42,8 +45,10 @@ impl Exported {
 pub async fn run(context: &Context, args: &ExportArgs, stop: &Stop) -> Result<ExitCode, CliError> {
     let settings = &context.settings;
     let output = settings.output()?;
+    let place = Place::of(settings, &args.out)?;
     let store = open_read_only(&settings.store_url()?).await?;
-    let mut done: Vec<Exported> = Vec::new();
+    place.check().await?;
+    let mut done: Vec<Done> = Vec::new();
     for record in records(settings, &store).await? {
         let series = record.series;
         let Some(stored) = stored_slots(&store, &series).await? else {
@@ -56,12 +61,14 @@ pub async fn run(context: &Context, args: &ExportArgs, stop: &Stop) -> Result<Ex
         };
         let (since, until) = asked(settings, &series)?;
         let slots = SlotRange::new(since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX)).intersect(&stored);
-        let mut exported = Exported { series, files: Vec::new() };
+        let mut exported = Done { series, files: Vec::new() };
         for (month, slots) in months(exported.series.interval, slots) {
             if stop.token.is_cancelled() {
                 break;
             }
-            exported.files.extend(self::month(&store, &exported.series, month, slots, args).await?);
+            exported
+                .files
+                .extend(self::month(&store, &exported.series, month, slots, args.format, &place).await?);
         }
         tracing::info!(series = %exported.series, "{} in {}", plural(exported.rows(), "kline"), plural(exported.files.len() as u64, "file"));
         done.push(exported);
@@ -71,8 +78,8 @@ pub async fn run(context: &Context, args: &ExportArgs, stop: &Stop) -> Result<Ex
     }
     store.close().await?;
     match output {
-        OutputFormat::Json => ui::out(&format!("{:#}\n", as_json(&done, args)))?,
-        OutputFormat::Human => ui::out(&human(&done, args, Style::stdout()))?,
+        OutputFormat::Json => ui::out(&format!("{:#}\n", as_json(&done, &place)))?,
+        OutputFormat::Human => ui::out(&human(&done, &place, Style::stdout()))?,
     }
     Ok(ExitCode::from(stop.exit_code().unwrap_or(0)))
 }
@@ -91,36 +98,34 @@ async fn month(
     series: &Series,
     month: Period,
     slots: SlotRange,
-    args: &ExportArgs,
-) -> Result<Option<Written>, CliError> {
-    let format = match args.format {
+    format: ExportFormat,
+    place: &Place,
+) -> Result<Option<Exported>, CliError> {
+    let format = match format {
         ExportFormat::Csv => Format::Csv,
         ExportFormat::Parquet => Format::Parquet,
     };
-    let path = args.out.join(files::name::path_of(series, month, format));
-    let mut writer: Option<Writer> = None;
+    let mut writing: Option<Writing<'_>> = None;
     let mut after = None;
     loop {
         let page = store.read(series, slots, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.open_time);
-        let out = match &mut writer {
+        let out = match &mut writing {
             Some(out) => out,
-            None => writer.insert(Writer::create(&path, series, format)?),
+            None => writing.insert(place.begin(name::path_of(series, month, format), series, format)?),
         };
-        // Compressing takes a while; the store's own tasks go on meanwhile.
-        tokio::task::block_in_place(|| out.write(&page))?;
+        out.write(&page)?;
     }
-    match writer {
-        Some(writer) => Ok(Some(tokio::task::block_in_place(|| writer.finish())?)),
+    match writing {
+        Some(writing) => Ok(Some(writing.finish().await?)),
         None => Ok(None),
     }
 }
 
-fn as_json(done: &[Exported], args: &ExportArgs) -> serde_json::Value {
-    let file =
-        |f: &Written| json!({"path": f.path.display().to_string(), "klines": f.rows, "bytes": f.bytes});
-    let one = |e: &Exported| {
+fn as_json(done: &[Done], place: &Place) -> serde_json::Value {
+    let file = |f: &Exported| json!({"path": f.path, "klines": f.rows, "bytes": f.bytes});
+    let one = |e: &Done| {
         json!({
             "market": e.series.market.as_str(), "symbol": e.series.symbol.as_str(),
             "interval": e.series.interval.as_str(), "klines": e.rows(), "bytes": e.bytes(),
@@ -129,27 +134,27 @@ fn as_json(done: &[Exported], args: &ExportArgs) -> serde_json::Value {
     };
     json!({
         "job": "export",
-        "out": args.out.display().to_string(),
+        "out": place.to_string(),
         "series": done.iter().map(one).collect::<Vec<_>>(),
         "totals": {
-            "klines": done.iter().map(Exported::rows).sum::<u64>(),
+            "klines": done.iter().map(Done::rows).sum::<u64>(),
             "files": done.iter().map(|e| e.files.len()).sum::<usize>(),
-            "bytes": done.iter().map(Exported::bytes).sum::<u64>(),
+            "bytes": done.iter().map(Done::bytes).sum::<u64>(),
         },
     })
 }
 
-fn human(done: &[Exported], args: &ExportArgs, style: Style) -> String {
+fn human(done: &[Done], place: &Place, style: Style) -> String {
     if done.is_empty() {
         return "nothing is stored yet, so there is nothing to write\n".into();
     }
     let header =
         [("series", Align::Left), ("klines", Align::Right), ("files", Align::Right), ("bytes", Align::Right)];
-    let row = |e: &Exported| {
+    let row = |e: &Done| {
         vec![e.series.to_string(), grouped(e.rows()), grouped(e.files.len() as u64), grouped(e.bytes())]
     };
     let mut out = render(&header, &done.iter().map(row).collect::<Vec<_>>());
-    let klines = plural(done.iter().map(Exported::rows).sum(), "kline");
-    out.push_str(&format!("{}: {klines} below {}\n", style.green("done"), args.out.display()));
+    let klines = plural(done.iter().map(Done::rows).sum(), "kline");
+    out.push_str(&format!("{}: {klines} below {place}\n", style.green("done")));
     out
 }

@@ -35,7 +35,7 @@ pub fn config(settings: &Settings) -> Result<ExitCode, CliError> {
 
 /// A setting without its secret parts.
 fn shown(key: &str, text: &str) -> String {
-    if key == keys::SERVE_TOKEN { "***".to_owned() } else { masked(text) }
+    if keys::SECRETS.contains(&key) { "***".to_owned() } else { masked(text) }
 }
 
 /// Text without passwords: of every URL in it the password, and every value of its query.

@@ -1,13 +1,14 @@
 //! Files that the user names: whose klines they hold, and their rows.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use binance::archive::Batch;
-use files::{FileError, KlineFile};
+use files::{FileError, KlineFile, S3Place};
 use kline::{Interval, Market, Millis, Series, SlotRange, Symbol};
 use tokio::sync::mpsc;
 
+use super::show::masked;
 use crate::error::CliError;
 use crate::settings::{Origin, Settings, keys};
 
@@ -31,6 +32,7 @@ pub fn by_series(
     settings: &Settings,
     paths: &[PathBuf],
 ) -> Result<BTreeMap<Series, Vec<KlineFile>>, CliError> {
+    paths.iter().try_for_each(|path| no_address(path))?;
     let wanted = Wanted::of(settings)?;
     let mut found: BTreeMap<Series, Vec<(Millis, KlineFile)>> = BTreeMap::new();
     for file in files::find(paths)? {
@@ -53,6 +55,21 @@ pub fn by_series(
         files.into_iter().map(|(_, file)| file).collect()
     };
     Ok(found.into_iter().map(|(series, files)| (series, in_order(files))).collect())
+}
+
+/// Refuses addresses, which would be taken for the names of files otherwise.
+fn no_address(path: &Path) -> Result<(), CliError> {
+    let Some(text) = path.to_str().filter(|text| S3Place::is_meant(text) || text.contains("://")) else {
+        return Ok(());
+    };
+    let hint = match S3Place::is_meant(text) {
+        true => "copy the objects into a folder first: aws s3 sync s3://BUCKET/PREFIX FOLDER",
+        false => "download the files into a folder first, and name the folder",
+    };
+    Err(CliError::Usage {
+        message: format!("{} is an address: klines are read from files and folders only", masked(text)),
+        hint: Some(hint.into()),
+    })
 }
 
 /// When the period of a file begins, or its first row.

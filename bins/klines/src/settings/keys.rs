@@ -45,6 +45,11 @@ pub const NATS_URL: &str = "nats.url";
 pub const NATS_ENABLED: &str = "nats.enabled";
 pub const NATS_PREFIX_GAP_FILLER: &str = "nats.prefix_gap_filler";
 pub const NATS_PREFIX_PRODUCTION: &str = "nats.prefix_production";
+pub const S3_KEY: &str = "s3.access_key_id";
+pub const S3_SECRET: &str = "s3.secret_access_key";
+pub const S3_TOKEN: &str = "s3.session_token";
+pub const S3_REGION: &str = "s3.region";
+pub const S3_ENDPOINT: &str = "s3.endpoint";
 pub const SERVE_LISTEN: &str = "serve.listen";
 pub const SERVE_TOKEN: &str = "serve.token";
 pub const SERVE_ALLOW_HOST: &str = "serve.allow_host";
@@ -88,6 +93,11 @@ pub const ALL: &[Key] = &[
     key(NATS_ENABLED, &["NATS_ENABLED"], None),
     key(NATS_PREFIX_GAP_FILLER, &["NATS_SUBJECT_PREFIX_GAP_FILLER"], Some("binance.extraction.gap-filler")),
     key(NATS_PREFIX_PRODUCTION, &["NATS_SUBJECT_PREFIX_PRODUCTION"], Some("binance.extraction.production")),
+    key(S3_KEY, &["AWS_ACCESS_KEY_ID"], None),
+    key(S3_SECRET, &["AWS_SECRET_ACCESS_KEY"], None),
+    key(S3_TOKEN, &["AWS_SESSION_TOKEN"], None),
+    key(S3_REGION, &["AWS_REGION", "AWS_DEFAULT_REGION"], None),
+    key(S3_ENDPOINT, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], None),
     key(SERVE_LISTEN, &["KLINES_SERVE_LISTEN"], Some("127.0.0.1:8080")),
     key(SERVE_TOKEN, &["KLINES_SERVE_TOKEN"], None),
     key(SERVE_ALLOW_HOST, &["KLINES_SERVE_ALLOW_HOST"], None),
@@ -95,6 +105,9 @@ pub const ALL: &[Key] = &[
     key(LOG_LEVEL, &["LOG_LEVEL"], None),
     key(LOG_FORMAT, &["LOG_FORMAT"], Some("text")),
 ];
+
+/// What opens doors, and is shown to nobody.
+pub const SECRETS: &[&str] = &[SERVE_TOKEN, S3_SECRET, S3_TOKEN];
 
 /// The flag that sets a key.
 pub fn flag_of(name: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod file;
 pub mod keys;
+mod s3;
 mod typed;
 
 pub use typed::parse_duration;

@@ -17,6 +17,7 @@ mod memory;
 mod outages;
 #[cfg(feature = "mysql")]
 mod received;
+mod s3;
 #[cfg(feature = "mysql")]
 mod scene;
 mod schemas;

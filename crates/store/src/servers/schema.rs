@@ -2,7 +2,7 @@
 //!
 //! The tables, views and triggers themselves are each engine's own.
 
-use super::engine::{Engine, Migration, Session, Told};
+use super::engine::{Begin, Engine, Migration, Session, Told};
 use super::fail::{Class, Fault, Step};
 use super::lease;
 use super::value::{Cells, values};
@@ -72,28 +72,33 @@ pub(crate) async fn prepare<E: Engine>(
 async fn migrate<E: Engine>(session: &mut E::Session, place: &str, steps: &[Migration]) -> Step<State> {
     // Somebody else may have done it while we waited for the lock.
     let found = state(session).await?;
-    for step in steps.iter().filter(|step| step.version > found.version) {
-        apply::<E>(session, step).await.map_err(|fault| in_words(fault, place))?;
-        tracing::debug!(place, version = step.version, "schema migrated");
-    }
+    let due: Vec<&Migration> = steps.iter().filter(|step| step.version > found.version).collect();
+    apply::<E>(session, &due).await.map_err(|fault| in_words(fault, place))?;
+    tracing::debug!(place, steps = due.len(), "schema migrated");
     state(session).await
 }
 
-async fn apply<E: Engine>(session: &mut E::Session, step: &Migration) -> Step<()> {
+/// Takes all steps, and notes them together: nobody ever sees a version in between.
+async fn apply<E: Engine>(session: &mut E::Session, due: &[&Migration]) -> Step<()> {
     if E::TRANSACTIONAL_SCHEMA {
-        session.begin(super::engine::Begin::Write).await?;
+        session.begin(Begin::Write).await?;
     }
-    for statement in (step.tables)() {
-        session.run(&statement).await?;
+    let mut watched = Vec::with_capacity(due.len());
+    for step in due {
+        for statement in (step.tables)() {
+            session.run(&statement).await?;
+        }
+        watched.push(watch(session, step).await?);
     }
-    let watched = watch(session, step).await?;
     let now = lease::now(session).await?;
-    let sql = "INSERT INTO kline_migrations (version, applied_at, watched) VALUES (?, ?, ?)";
-    session.execute(sql, values![i64::from(step.version), now.0, i64::from(watched)]).await?;
-    if E::TRANSACTIONAL_SCHEMA {
-        session.commit().await?;
+    if !E::TRANSACTIONAL_SCHEMA {
+        session.begin(Begin::Write).await?;
     }
-    Ok(())
+    for (step, watched) in due.iter().zip(watched) {
+        let sql = "INSERT INTO kline_migrations (version, applied_at, watched) VALUES (?, ?, ?)";
+        session.execute(sql, values![i64::from(step.version), now.0, i64::from(watched)]).await?;
+    }
+    session.commit().await
 }
 
 /// Makes the triggers, if the user may.

@@ -46,29 +46,29 @@ pub(super) fn check(conn: &Connection, place: &Place, steps: &[Migration]) -> St
     Ok(found)
 }
 
-/// Brings a file to the newest version, each step in a transaction of its own. Two processes may do so at once.
+/// Brings a file to the newest version, in one transaction: nobody ever sees a version in between. Two processes may do so
+/// at once.
 pub(super) fn migrate(conn: &mut Connection, place: &Place, steps: &[Migration]) -> StoreResult<()> {
     if check(conn, place, steps)? == steps.last().map_or(0, |m| m.version) {
         return Ok(());
     }
-    for step in steps {
-        apply(conn, place, steps, step)?;
+    let doing = || format!("bringing the schema of {} up to date", place.name);
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).doing(place, doing)?;
+    // Somebody else may have done it while we waited for the lock.
+    let found = check(&tx, place, steps)?;
+    for step in steps.iter().filter(|step| step.version > found) {
+        apply(&tx, place, step)?;
     }
-    Ok(())
+    tx.commit().doing(place, doing)
 }
 
-fn apply(conn: &mut Connection, place: &Place, steps: &[Migration], step: &Migration) -> StoreResult<()> {
+fn apply(tx: &Connection, place: &Place, step: &Migration) -> StoreResult<()> {
     let doing = || format!("bringing {} to schema version {}", place.name, step.version);
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).doing(place, doing)?;
-    if check(&tx, place, steps)? >= step.version {
-        return Ok(());
-    }
     let sql = (step.sql)();
-    taken(&tx, place, &sql)?;
+    taken(tx, place, &sql)?;
     tx.execute_batch(&sql).doing(place, doing)?;
     tx.execute("INSERT INTO kline_migrations (version, applied_at) VALUES (?1, ?2)", (step.version, now().0))
         .doing(place, doing)?;
-    tx.commit().doing(place, doing)?;
     tracing::debug!(place = place.name, version = step.version, "schema migrated");
     Ok(())
 }
