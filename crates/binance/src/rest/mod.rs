@@ -8,6 +8,7 @@ pub(crate) mod http;
 mod live;
 mod pool;
 pub(crate) mod retry;
+mod send;
 mod stream;
 
 pub use client::{Client, Page, Spent};
