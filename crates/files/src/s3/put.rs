@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use binance::FetchError;
@@ -67,7 +66,7 @@ impl S3 {
         let key = self.place.key(name);
         let address = self.place.address(&key);
         let failed = |source| S3Error::Io { address: address.clone(), source };
-        let file = Arc::new(file);
+        let file = Arc::new(Mutex::new(file));
         let measured = {
             let file = file.clone();
             blocking(move || measure(&file)).await
@@ -176,9 +175,9 @@ async fn watched<T>(work: impl Future<Output = T>, moved: &AtomicU64, patience: 
     }
 }
 
-/// A file as the body of a request. Read by position: the body of an attempt that broke off may be held a little longer, and
-/// must not move a cursor that the next one reads with.
-fn body(file: Arc<File>, bytes: u64, moved: Arc<AtomicU64>) -> Body {
+/// A file as the body of a request. Each part says where it is, under a lock: the body of an attempt that broke off may be
+/// held a little longer, and must not move the cursor of the next one.
+fn body(file: Arc<Mutex<File>>, bytes: u64, moved: Arc<AtomicU64>) -> Body {
     let part = move |at: u64| {
         let (file, moved) = (file.clone(), moved.clone());
         async move {
@@ -194,15 +193,17 @@ fn body(file: Arc<File>, bytes: u64, moved: Arc<AtomicU64>) -> Body {
     Body::wrap_stream(stream::try_unfold(0, part))
 }
 
-fn read(file: &File, at: u64, end: u64) -> io::Result<Vec<u8>> {
+fn read(file: &Mutex<File>, at: u64, end: u64) -> io::Result<Vec<u8>> {
     let mut part = vec![0; usize::try_from(PART.min(end - at)).unwrap_or(0)];
-    file.read_exact_at(&mut part, at)?;
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut part)?;
     Ok(part)
 }
 
 /// Size and SHA-256 of a file.
-fn measure(file: &File) -> io::Result<(u64, String)> {
-    let bytes = file.metadata()?.len();
+fn measure(file: &Mutex<File>) -> io::Result<(u64, String)> {
+    let bytes = file.lock().unwrap_or_else(PoisonError::into_inner).metadata()?.len();
     let mut sum = Sha256::new();
     let mut at = 0;
     while at < bytes {
