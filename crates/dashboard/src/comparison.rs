@@ -12,17 +12,10 @@ const TOLD: usize = 20;
 pub(crate) struct Comparison {
     /// `rest` or `archive`.
     against: &'static str,
-    stored: u64,
-    equal: u64,
-    /// Klines that are not the same in store and source: the next three together.
+    #[serde(flatten)]
+    totals: VerifyTotals,
+    /// Klines that are not the same in store and source: drift, missing and unexpected together.
     differ: u64,
-    drift: u64,
-    missing: u64,
-    unexpected: u64,
-    invalid: u64,
-    unchecked: u64,
-    requests: u64,
-    weight: u64,
     findings: Vec<Told>,
     findings_left_out: u64,
 }
@@ -37,18 +30,7 @@ struct Told {
 
 impl Comparison {
     pub fn of(report: &VerifyReport) -> Self {
-        let VerifyTotals {
-            stored,
-            equal,
-            drift,
-            missing,
-            unexpected,
-            invalid,
-            unchecked,
-            requests,
-            weight,
-            ..
-        } = report.totals;
+        let totals = report.totals;
         let all: u64 = report.series.iter().map(|s| s.findings.len() as u64 + s.findings_left_out).sum();
         let told = report
             .series
@@ -57,16 +39,8 @@ impl Comparison {
         let findings: Vec<Told> = told.take(TOLD).collect();
         Self {
             against: report.against,
-            stored,
-            equal,
-            differ: drift + missing + unexpected,
-            drift,
-            missing,
-            unexpected,
-            invalid,
-            unchecked,
-            requests,
-            weight,
+            totals,
+            differ: totals.drift + totals.missing + totals.unexpected,
             findings_left_out: all - findings.len() as u64,
             findings,
         }
