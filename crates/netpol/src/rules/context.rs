@@ -242,8 +242,14 @@ impl<'a> Check<'a> {
         near
     }
 
-    /// Notes that a finding has explained which policy the workload misses: for the rules at the head of the list.
-    pub(crate) fn explain(&self, workload: WorkloadId) {
+    /// Notes that a finding of a rule has explained which policy the workload misses: for the rules at the head of the list,
+    /// since those after them ask at the same time.
+    pub(crate) fn explain(&self, rule: &Rule, workload: WorkloadId) {
+        debug_assert!(
+            ALL[..EXPLAINING].iter().any(|first| first.id == rule.id),
+            "{} comes too late",
+            rule.id
+        );
         lock(&self.explained).insert(workload);
     }
 

@@ -45,7 +45,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         if !strong.is_empty() {
             let all: Vec<usize> = strong.iter().chain(&weak).copied().collect();
             sink.emit(finding(check, id, &all));
-            check.explain(id);
+            check.explain(&RULE, id);
         } else if !weak.is_empty() {
             sink.emit_as(Severity::Warning, finding(check, id, &weak));
         }

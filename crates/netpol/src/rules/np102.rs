@@ -55,7 +55,7 @@ fn check(check: &Check<'_>, sink: &mut Sink<'_>) {
         let sure = strong && near.as_ref().is_some_and(|near| near.namespaces.is_none() && near.selects > 0);
         let severity = if sure { Severity::Error } else { Severity::Warning };
         sink.emit_as(severity, finding(check, id, &needs, siblings, near.as_ref()));
-        check.explain(id);
+        check.explain(&RULE, id);
     }
 }
 
