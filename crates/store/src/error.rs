@@ -225,13 +225,6 @@ impl StoreError {
         })
     }
 
-    /// Opened for reading only, and the schema is of an earlier version.
-    pub(crate) fn outdated(place: String, found: u32) -> Self {
-        let why =
-            format!("its schema has version {found}, which must be brought up to date by a writing command");
-        Self::Open { place, source: why.into() }
-    }
-
     /// Whether the caller's settings are at fault (exit code 2) rather than the world.
     pub fn is_usage(&self) -> bool {
         matches!(

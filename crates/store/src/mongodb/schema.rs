@@ -86,12 +86,11 @@ pub(super) async fn prepare(tx: &mut Tx, place: &str, read_only: bool) -> Step<(
         return Ok(());
     }
     if read_only {
-        let old = u32::try_from(found).unwrap_or_default();
-        return Err(match old {
-            0 => StoreError::Empty { place: place.into() },
-            old => StoreError::outdated(place.into(), old),
-        }
-        .into());
+        // An earlier version is read as it is: a collection that it has not is as good as an empty one.
+        return match found {
+            0 => Err(StoreError::Empty { place: place.into() }.into()),
+            _ => Ok(()),
+        };
     }
     migrate(tx).await.map_err(|fault| in_words(fault, place))
 }

@@ -3,7 +3,7 @@
 use kline::{Millis, Series, SlotRange};
 
 use super::engine::{Session, Upsert};
-use super::fail::Step;
+use super::fail::{Class, Step};
 use super::read::series_id;
 use super::value::{Cells, Value, values};
 use crate::Certified;
@@ -16,13 +16,13 @@ pub(super) async fn read<S: Session>(session: &mut S, series: &Series) -> Step<V
     let Some(id) = series_id(session, series).await? else {
         return Ok(Vec::new());
     };
-    let rows = session
-        .query(
-            "SELECT since, until, books, row_count, digest, certified_at FROM kline_certified \
-             WHERE series_id = ? ORDER BY since",
-            values![id],
-        )
-        .await?;
+    let sql = "SELECT since, until, books, row_count, digest, certified_at FROM kline_certified \
+               WHERE series_id = ? ORDER BY since";
+    let rows = match session.query(sql, values![id]).await {
+        // A database of version 1, opened for reading, has no such table.
+        Err(fault) if fault.class() == Some(Class::NoTable) => return Ok(Vec::new()),
+        rows => rows?,
+    };
     let slot = |ms: i64| series.interval.slot_of(Millis(ms));
     let note = |row: &S::Row| {
         Ok(Certified {

@@ -56,12 +56,11 @@ pub(crate) async fn prepare<E: Engine>(
         return Ok(found);
     }
     if read_only {
-        let place = place.to_owned();
-        return Err(match found.version {
-            0 => StoreError::Empty { place },
-            old => StoreError::outdated(place, old),
-        }
-        .into());
+        // An earlier version is read as it is: what it has not is a table of notes.
+        return match found.version {
+            0 => Err(StoreError::Empty { place: place.to_owned() }.into()),
+            _ => Ok(found),
+        };
     }
     session.lock_schema().await?;
     let done = migrate::<E>(session, place, steps).await;

@@ -12,6 +12,10 @@ pub(super) fn read(conn: &Connection, series: &Series) -> Step<Vec<Certified>> {
     let Some(id) = series_id(conn, series)? else {
         return Ok(Vec::new());
     };
+    // A file of version 1, opened for reading, has none.
+    if !conn.table_exists(None, "kline_certified")? {
+        return Ok(Vec::new());
+    }
     let mut statement = conn.prepare_cached(
         "SELECT since, until, books, row_count, digest, certified_at FROM kline_certified \
          WHERE series_id = ?1 ORDER BY since",

@@ -244,11 +244,9 @@ fn first_reader(file: &File, place: &Place) -> StoreResult<(Connection, Reading)
         }
         opened => opened?,
     };
+    // An earlier version is read as it is: what it has not is a table of notes, and no table is as good as an empty one.
     match found {
         0 => Err(StoreError::Empty { place: place.name.clone() }),
-        old if MIGRATIONS.last().is_some_and(|m| m.version > old) => {
-            Err(StoreError::outdated(place.name.clone(), old))
-        }
         _ => Ok((conn, reading)),
     }
 }

@@ -17,6 +17,15 @@ async fn a_file_of_version_1_is_understood() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("old.db");
     Connection::open(&path).unwrap().execute_batch(VERSION_1).unwrap();
+    let options = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let reader = SqliteStore::open(path.to_str().unwrap(), options).await.unwrap();
+    let series = btc(Interval::D1);
+    assert_eq!((all(&reader, &series).await.len(), reader.certified(&series).await.unwrap()), (3, vec![]));
+    reader.close().await.unwrap();
+    let shell = Connection::open(&path).unwrap();
+    let version: u32 =
+        shell.query_row("SELECT max(version) FROM kline_migrations", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 1, "reading changes nothing");
     let store = open(&path).await;
     let (s, b) = (btc(Interval::D1), base(Interval::D1));
     let record = store.series(&s).await.unwrap().unwrap();
