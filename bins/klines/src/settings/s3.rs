@@ -55,7 +55,7 @@ fn not_set(names: &[&str]) -> CliError {
         );
     }
     CliError::Usage {
-        message: format!("{} {is} not set, so the object store cannot be used", names.join(" and ")),
+        message: format!("{} {is} not set, so the object store cannot be used", names.join(", ")),
         hint: Some(hint),
     }
 }

@@ -303,7 +303,7 @@ fn without_a_network_it_is_the_name_that_fails() {
 #[test]
 fn the_schema_of_every_engine_is_printed_without_a_connection() {
     let (dir, exchange) = (tempfile::tempdir().unwrap(), "http://127.0.0.1:9");
-    for (url, word) in [
+    let engines: &[(&str, &str)] = &[
         ("sqlite://k.db", "CREATE TABLE kline_rows_m5"),
         #[cfg(feature = "mysql")]
         ("mysql://u:p@127.0.0.1:9/d", "kline_rows_m5"),
@@ -311,7 +311,8 @@ fn the_schema_of_every_engine_is_printed_without_a_connection() {
         ("postgres://u:p@127.0.0.1:9/d", "kline_rows_m5"),
         #[cfg(feature = "mongodb")]
         ("mongodb://u:p@127.0.0.1:9/d", "db.klines_m5.createIndex({ market: 1, symbol: 1, open_time: 1 }"),
-    ] {
+    ];
+    for (url, word) in engines {
         let (code, out, err) = run(klines(dir.path(), exchange).args(["schema", "--store", url]));
         assert!(code == 0 && out.contains(word), "{url}: {err}");
     }

@@ -64,6 +64,7 @@ impl Exchange {
         self.sim.url()
     }
 
+    #[cfg(feature = "mysql")] // whose tests alone count requests
     pub fn stats(&self) -> exchange_sim::Stats {
         self.sim.stats()
     }
