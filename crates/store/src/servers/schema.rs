@@ -128,16 +128,18 @@ fn in_words(fault: Fault, place: &str) -> Fault {
     }
 }
 
-/// All statements that make the tables of a new database, for an administrator to run.
+/// All statements that make the tables of a new database or bring an older one up to date, for an administrator to run.
 pub(crate) fn sql<E: Engine>() -> Vec<String> {
     let mut statements = Vec::new();
     for step in E::MIGRATIONS {
         statements.extend((step.tables)());
         statements.extend((step.triggers)());
+        // Not twice: an older database is brought up to date by the same statements.
         statements.push(format!(
-            "INSERT INTO kline_migrations (version, applied_at, watched) VALUES ({}, {}, 1)",
-            step.version,
-            E::Session::NOW
+            "INSERT INTO kline_migrations (version, applied_at, watched) SELECT v.n, {}, 1 FROM (SELECT {} AS n) v \
+             WHERE NOT EXISTS (SELECT 1 FROM kline_migrations m WHERE m.version = v.n)",
+            E::Session::NOW,
+            step.version
         ));
     }
     statements

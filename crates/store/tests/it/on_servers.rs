@@ -15,6 +15,8 @@ pub trait Admin: 'static {
     const ROOT: &'static str;
     /// The signal that asks it to stop without waiting for its clients to leave.
     const STOP: &'static str;
+    /// What makes the shell of these tests go on after an error, as it does for a person by itself.
+    const AS_A_PERSON: &'static str = "";
     /// A call that lasts three seconds.
     const SLEEP: &'static str;
     /// The server that most tests share; `None` when it is not to be had.
@@ -193,6 +195,14 @@ pub async fn a_database_of_version_1_is_brought_up_to_date_by_writing_only<A: Ad
     assert_eq!(all(&reader, &s).await.len(), 10, "what is not there breaks nothing");
     let versions = A::sql(server.port, &db, "SELECT version FROM kline_migrations;").unwrap();
     assert_eq!(versions.trim(), "1", "reading changes nothing");
+    let script = format!("{}{}", A::AS_A_PERSON, schema_sql(&url).unwrap());
+    A::sql(server.port, &db, &script).unwrap();
+    assert_eq!(reader.certified(&s).await.unwrap(), []);
+    let versions =
+        A::sql(server.port, &db, "SELECT version FROM kline_migrations ORDER BY version;").unwrap();
+    assert_eq!(versions.split_whitespace().collect::<Vec<_>>(), ["1", "2"], "an administrator's way");
+
+    A::sql(server.port, &db, back).unwrap();
     let store = open(&url).await.unwrap();
     assert_eq!(all(&store, &s).await, klines(Interval::M5, b..b + 10));
     assert_eq!(store.books(&s, slots(b, b + 12)).await.unwrap().missing, slots(b + 10, b + 12).into());

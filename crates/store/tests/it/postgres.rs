@@ -188,6 +188,7 @@ struct Superuser;
 impl Admin for Superuser {
     const ROOT: &'static str = "postgres";
     const STOP: &'static str = "-INT";
+    const AS_A_PERSON: &'static str = "\\set ON_ERROR_STOP 0\n";
     const SLEEP: &'static str = "pg_sleep(3)";
 
     fn shared() -> Option<&'static Daemon> {
