@@ -24,6 +24,8 @@ pub struct Io {
     pub err: Box<dyn Write>,
     /// Whether `out` may have colours.
     pub color: bool,
+    /// Columns that a table may take: those of the terminal, or `COLUMNS`; where there is neither, as many as it wants.
+    pub width: usize,
 }
 
 impl Io {
@@ -37,10 +39,13 @@ impl Io {
                 !refused && std::io::stdout().is_terminal()
             }
         };
+        let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        let terminal = || Some(usize::from(terminal_size::terminal_size_of(std::io::stdout())?.0.0));
         Self {
             out: Box::new(std::io::BufWriter::new(std::io::stdout())),
             err: Box::new(std::io::stderr()),
             color,
+            width: told.or_else(terminal).unwrap_or(usize::MAX),
         }
     }
 

@@ -100,7 +100,7 @@ pub struct Weight {
     pub weight: u64,
     /// Klines written for it.
     pub written: u64,
-    /// Weight of the heaviest run (all its series), and how much that was per minute of its time.
+    /// Weight of the heaviest run (all its series), and how much that was per minute of the clock that it saw.
     pub heaviest_run: u64,
     /// See [`heaviest_run`](Self::heaviest_run).
     pub heaviest_per_minute: u64,
@@ -126,9 +126,10 @@ pub fn weight<'a>(runs: impl Iterator<Item = &'a Run> + Clone, now: Millis) -> V
             *entry = (entry.0 + run.figures.weight, entry.1.min(started), entry.2.max(ended));
         }
         let heaviest = whole.values().max_by_key(|run| run.0).copied();
-        let (heaviest_run, ms) = heaviest.map_or((0, 0), |(w, from, to)| (w, to.0.saturating_sub(from.0)));
-        // What was used within one minute cannot be told from less than that.
-        let minutes = u64::try_from(ms).unwrap_or(0).div_ceil(60_000).max(1);
+        let minute = |at: Millis| at.0.div_euclid(60_000);
+        // The exchange counts by the minutes of the clock: a run of ten seconds may have used the budgets of two.
+        let (heaviest_run, minutes) =
+            heaviest.map_or((0, 1), |(w, from, to)| (w, minute(to).abs_diff(minute(from)) + 1));
         Weight {
             pool,
             requests: sum(|f| f.requests),
@@ -140,4 +141,31 @@ pub fn weight<'a>(runs: impl Iterator<Item = &'a Run> + Clone, now: Millis) -> V
         }
     };
     pools.into_iter().map(of_pool).filter(|pool| pool.requests > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kline::{Interval, Market, Series, Symbol};
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_saw_two_minutes_of_the_clock_may_have_used_two_budgets() {
+        let series = Series::new(Market::Um, Symbol::new("BTCUSDT").unwrap(), Interval::M1).unwrap();
+        let run = |started: i64, ended: i64| Run {
+            record: SeriesRun {
+                run: "one".into(),
+                job: "fill-gaps".into(),
+                series: series.clone(),
+                started: Millis(started),
+                ended: Millis(ended),
+                outcome: store::Outcome::Complete,
+                report: String::new(),
+            },
+            figures: Figures { weight: 3000, requests: 1, ..Figures::default() },
+        };
+        let per_minute = |run: Run| weight(std::iter::once(&run), Millis(600_000))[0].heaviest_per_minute;
+        assert_eq!(per_minute(run(119_000, 121_000)), 1500, "two seconds, in two minutes");
+        assert_eq!(per_minute(run(120_000, 179_999)), 3000, "a whole minute, and no other");
+    }
 }

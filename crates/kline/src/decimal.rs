@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::digits;
+
 /// An exact decimal number, as Binance prints it.
 ///
 /// Holds up to 28 significant digits and up to 12 digits after the point, so 18 integer and 8 fraction digits at once
@@ -44,47 +46,34 @@ impl Decimal {
     /// As [`parse`](Self::parse).
     #[inline]
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, DecimalError> {
-        match Self::parse_short(bytes) {
-            Some(value) => Ok(value),
-            None => Self::parse_long(bytes),
+        match Self::parse_leading(bytes) {
+            Some((value, length)) if length == bytes.len() => Ok(value),
+            _ => Self::parse_long(bytes),
         }
     }
 
-    /// Nearly every number there is: at most 19 digits, so that 64 bits hold them. `None` for all others, right or wrong.
-    #[inline]
-    fn parse_short(bytes: &[u8]) -> Option<Self> {
-        const MOST: usize = 19;
-        let (negative, digits) = match bytes {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, bytes),
-        };
-        if digits.len() > MOST + 1 {
-            return None;
-        }
-        let mut mantissa = 0u64;
-        let mut point = None;
-        for (i, &byte) in digits.iter().enumerate() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit < 10 {
-                // 20 digits may wrap around here; the length below tells.
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-            } else if byte == b'.' && point.is_none() {
-                point = Some(i);
-            } else {
+    /// The number at the front of bytes and the length of its text: the quick way, for nearly every number there is. `None`
+    /// for all others, right or wrong, about which [`parse_bytes`](Self::parse_bytes) decides: negative ones, more than 16 digits before
+    /// the point, more than eight behind it, more than 19 in all.
+    #[inline(always)]
+    pub fn parse_leading(bytes: &[u8]) -> Option<(Self, usize)> {
+        let (mut mantissa, mut length) = digits::leading(bytes)?;
+        let (whole, mut scale) = (length, 0);
+        if bytes.get(length) == Some(&b'.') {
+            let behind = &bytes[length + 1..];
+            let (fraction, digits) = digits::eight(behind);
+            if digits == 0 || behind.get(digits).is_some_and(u8::is_ascii_digit) {
                 return None;
             }
+            // 24 digits may wrap around here; their number below tells.
+            mantissa = mantissa.wrapping_mul(digits::POWERS[digits]).wrapping_add(fraction);
+            (scale, length) = (digits, length + 1 + digits);
         }
-        let (whole, scale) = match point {
-            Some(at) => (at, digits.len() - at - 1),
-            None => (digits.len(), 0),
-        };
-        let fits = whole > 0 && whole + scale <= MOST && scale <= Self::MAX_SCALE as usize;
-        if !fits || (point.is_some() && scale == 0) {
+        if whole == 0 || whole + scale > 19 {
             return None;
         }
         let (low, high) = ((mantissa & u64::from(u32::MAX)) as u32, (mantissa >> 32) as u32);
-        let negative = negative && mantissa != 0;
-        Some(Self(rust_decimal::Decimal::from_parts(low, high, 0, negative, scale as u32)))
+        Some((Self(rust_decimal::Decimal::from_parts(low, high, 0, false, scale as u32)), length))
     }
 
     fn parse_long(bytes: &[u8]) -> Result<Self, DecimalError> {
@@ -204,6 +193,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_way_says_nothing_else_than_the_long_way(text in "[0-9]{0,18}(\\.[0-9]{0,10})?[,e.-]?[0-9]{0,2}") {
+            if let Some((value, length)) = Decimal::parse_leading(text.as_bytes()) {
+                let long = Decimal::parse_long(&text.as_bytes()[..length]).unwrap();
+                prop_assert_eq!((value.mantissa(), value.scale()), (long.mantissa(), long.scale()));
+                prop_assert!(!text.as_bytes().get(length).is_some_and(u8::is_ascii_digit));
+            }
+        }
+    }
 
     #[test]
     fn eighteen_integer_and_eight_fraction_digits_fit_at_once() {

@@ -12,6 +12,7 @@
 //! Times are UTC milliseconds ([`Millis`]); ranges are half-open, `[since, until)`.
 
 mod decimal;
+pub mod digits;
 mod interval;
 mod kline;
 mod market;

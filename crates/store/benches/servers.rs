@@ -17,17 +17,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // printing is what it is for; a failure ends it
 
-#[path = "../tests/it/servers.rs"]
-mod servers;
-
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
 use kline::{Decimal, Interval, Kline, Market, Millis, Series, Slot, SlotRange, Symbol};
 use mysql_async::prelude::Queryable;
-use servers::{Daemon, Recipe};
 use store::{Chunk, KlineStore, Store};
+use test_servers::daemon::{Daemon, Recipe};
+use test_servers::{mariadb, postgres};
 use tokio_postgres::NoTls;
 
 const ROWS: i64 = 300_000;
@@ -48,19 +45,20 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         if engine("mysql")
-            && let Some(server) = Daemon::start(&MARIADB, &[], |port| mariadb(port, "SELECT 1").is_ok())
+            && let Some(server) = Daemon::start(&MARIADB, &[])
         {
-            mariadb(server.port, "CREATE DATABASE k").unwrap();
-            let bench = Mysql { url: format!("mysql://root@127.0.0.1:{}/k", server.port), port: server.port };
+            let port = server.port();
+            mariadb::sql(port, "", "CREATE DATABASE k").unwrap();
+            let bench = Mysql { url: format!("mysql://root@127.0.0.1:{port}/k"), port };
             run(&bench, part("write"), part("gaps")).await;
         }
         if engine("postgres")
-            && let Some(server) =
-                Daemon::start(&POSTGRES, &[], |port| psql(port, "postgres", "SELECT 1").is_ok())
+            && let Some(server) = Daemon::start(&POSTGRES, &[])
         {
-            psql(server.port, "postgres", "CREATE DATABASE k").unwrap();
-            let url = format!("postgres://postgres@127.0.0.1:{}/k", server.port);
-            run(&Postgres { url, port: server.port }, part("write"), part("gaps")).await;
+            let port = server.port();
+            postgres::sql(port, "postgres", "CREATE DATABASE k").unwrap();
+            let url = format!("postgres://postgres@127.0.0.1:{port}/k");
+            run(&Postgres { url, port }, part("write"), part("gaps")).await;
         }
     });
 }
@@ -205,55 +203,31 @@ async fn measure_gaps<B: Bare>(bare: &B) {
     store.close().await.unwrap();
 }
 
+/// As a server usually is: every commit reaches the disk.
 static MARIADB: Recipe = Recipe {
-    name: "mysql",
-    user: "mysql",
-    init: |data| {
-        let data = format!("--datadir={}", data.display());
-        let args = ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", &data];
-        args.map(String::from).to_vec()
-    },
     run: |data, port| {
         let dir = data.display();
         let files = [format!("--datadir={dir}"), format!("--socket={dir}/s"), format!("--port={port}")];
-        let args = ["mariadbd", "--no-defaults", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=1G"];
+        let args = [
+            "mariadbd",
+            "--no-defaults",
+            "--bind-address=127.0.0.1",
+            "--local-infile=1",
+            "--innodb-buffer-pool-size=1G",
+        ];
         args.map(String::from).into_iter().chain(files).collect()
     },
+    ..mariadb::RECIPE
 };
 
 static POSTGRES: Recipe = Recipe {
-    name: "postgres",
-    user: "postgres",
-    init: |data| {
-        let data = data.display().to_string();
-        let args = ["-D", &data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C"];
-        std::iter::once(program("initdb")).chain(args.map(String::from)).collect()
-    },
     run: |data, port| {
         let (data, port) = (data.display().to_string(), port.to_string());
         let args = ["-D", &data, "-k", &data, "-p", &port, "-h", "127.0.0.1", "-c", "shared_buffers=1GB"];
-        std::iter::once(program("postgres")).chain(args.map(String::from)).collect()
+        std::iter::once(postgres::program("postgres")).chain(args.map(String::from)).collect()
     },
+    ..postgres::RECIPE
 };
-
-/// Debian keeps PostgreSQL's programs off the path.
-fn program(name: &str) -> String {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let found = versions.map(|v| v.path().join("bin").join(name)).filter(|p| Path::exists(p)).max();
-    found.map_or(name.to_owned(), |path| path.display().to_string())
-}
-
-fn mariadb(port: u16, script: &str) -> Result<String, String> {
-    let port = format!("--port={port}");
-    let command = ["mariadb", "--no-defaults", "-h127.0.0.1", "-uroot", "--skip-ssl", "-N", &port];
-    servers::shell(&command, script)
-}
-
-fn psql(port: u16, database: &str, script: &str) -> Result<String, String> {
-    let port = port.to_string();
-    let command = ["psql", "-X", "-qAt", "-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-d", database];
-    servers::shell(&command, script)
-}
 
 struct Mysql {
     url: String,
@@ -270,7 +244,7 @@ impl Bare for Mysql {
     }
 
     fn sql(&self, script: &str) -> String {
-        mariadb(self.port, &format!("USE k; SET time_zone = '+00:00'; {script}")).unwrap()
+        mariadb::sql(self.port, "k", script).unwrap()
     }
 
     fn clear(&self) -> &'static str {
@@ -361,7 +335,8 @@ impl Bare for Postgres {
     }
 
     fn sql(&self, script: &str) -> String {
-        psql(self.port, "k", &format!("SET klines.own = 'on'; SET timezone = 'UTC'; {script}")).unwrap()
+        postgres::sql(self.port, "k", &format!("SET klines.own = 'on'; SET timezone = 'UTC'; {script}"))
+            .unwrap()
     }
 
     fn clear(&self) -> &'static str {

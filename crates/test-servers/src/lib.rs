@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a test fails by panicking
 
+#[cfg(feature = "collector")]
 pub mod collector;
 pub mod daemon;
 pub mod mariadb;
@@ -12,6 +13,7 @@ pub mod mongo;
 pub mod nats;
 pub mod postgres;
 
+#[cfg(feature = "collector")]
 pub use collector::Collector;
 pub use daemon::{Daemon, free_port};
 pub use mariadb::Mariadb;

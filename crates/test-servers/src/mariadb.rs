@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::daemon::{self, Daemon, Recipe};
 
-static RECIPE: Recipe = Recipe { name: "mysql", user: Some("mysql"), init, run, is_up };
+/// How MariaDB is made and run; every user may load local files unless told otherwise.
+pub const RECIPE: Recipe = Recipe { name: "mysql", user: Some("mysql"), init, run, is_up };
 
 fn init(data: &Path) -> Vec<String> {
     let data = format!("--datadir={}", data.display());
@@ -35,7 +36,11 @@ fn is_up(port: u16) -> bool {
     sql(port, "", "SELECT 1").is_ok()
 }
 
-fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
+/// Runs SQL in a database, or in none, as `root` would in a shell, with UTC as the time zone; gives what it prints.
+///
+/// # Errors
+/// What the shell complains of.
+pub fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
     let port = format!("--port={port}");
     let command = ["mariadb", "--no-defaults", "-h127.0.0.1", "-uroot", "--skip-ssl", "-N", &port, database];
     let command = if database.is_empty() { &command[..7] } else { &command[..] };

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::daemon::{Daemon, Recipe};
 
-static RECIPE: Recipe = Recipe { name: "mongodb", user: None, init, run, is_up };
+/// How the stand-in is made and run. It counts as up when its port is open.
+pub const RECIPE: Recipe = Recipe { name: "mongodb", user: None, init, run, is_up };
+
+static PLAIN: Recipe = RECIPE;
 
 /// `scripts/setup-test-services` puts the server into a virtual environment.
 fn program() -> String {
@@ -24,7 +27,11 @@ fn init(_: &Path) -> Vec<String> {
 
 fn run(data: &Path, port: u16) -> Vec<String> {
     let (data, port) = (data.display().to_string(), port.to_string());
-    [&program(), "--host", "127.0.0.1", "--port", &port, "--storage-path", &data].map(String::from).to_vec()
+    // Its trimming of old operations gets stuck beside large transactions.
+    let oplog = "--oplog-max-entries=100000000";
+    [&program(), "--host", "127.0.0.1", "--port", &port, "--storage-path", &data, oplog]
+        .map(String::from)
+        .to_vec()
 }
 
 fn is_up(port: u16) -> bool {
@@ -44,9 +51,15 @@ impl Mongo {
     /// The real server that the environment names, or a private one.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::start_by(&PLAIN)
+    }
+
+    /// The real server that the environment names, or a private one by a recipe.
+    #[must_use]
+    pub fn start_by(recipe: &'static Recipe) -> Option<Self> {
         match std::env::var("KLINES_TEST_MONGODB_URI") {
             Ok(uri) if !uri.is_empty() => Some(Self::Given(uri)),
-            _ => Daemon::start(&RECIPE, &[]).map(Self::Private),
+            _ => Daemon::start(recipe, &[]).map(Self::Private),
         }
     }
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::daemon::{self, Daemon, Recipe};
 
-static RECIPE: Recipe = Recipe { name: "postgres", user: Some("postgres"), init, run, is_up };
+/// How PostgreSQL is made and run.
+pub const RECIPE: Recipe = Recipe { name: "postgres", user: Some("postgres"), init, run, is_up };
 
 /// A program of the server: Debian keeps them off the path.
-fn program(name: &str) -> String {
+pub fn program(name: &str) -> String {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let found = versions.map(|v| v.path().join("bin").join(name)).filter(|p| p.exists()).max();
     found.map_or(name.to_owned(), |path| path.display().to_string())
@@ -31,7 +32,11 @@ fn is_up(port: u16) -> bool {
     sql(port, "postgres", "SELECT 1").is_ok()
 }
 
-fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
+/// Runs SQL in a database as `postgres` would in a shell; gives what it prints, bare.
+///
+/// # Errors
+/// What the shell complains of; it stops at the first error.
+pub fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
     let port = port.to_string();
     let quiet =
         ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"];

@@ -1,11 +1,11 @@
 //! Many workers on one queue, one database and one address: killed at random, they finish all of it, once, inside the
-//! exchange's limit.
+//! exchange's limit. `KLINES_TEST_WORKERS_MINUTES=5` gives them work, and kills them, for as many minutes; 1 without it.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use exchange_sim::{Config, DataSource, Faults, Limits, Now};
-use kline::{Interval, Market, Symbol};
+use kline::{Interval, Market, Millis, Symbol};
 use test_servers::mariadb::Mariadb;
 use test_servers::nats::{self, Nats};
 
@@ -14,12 +14,25 @@ use crate::support::*;
 
 const SYMBOLS: [&str; 6] = ["BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT"];
 const WORKERS: usize = 4;
-/// Weight per minute that the exchange allows; all the work is about half as much again. A tenth is left to others, and that is
+/// Weight per minute that the exchange allows; the work of [`DAYS`] is about half as much again. A tenth is left to others, and that is
 /// where the first request of every new process goes, which cannot know yet what its address has used.
 const LIMIT: u32 = 1000;
 const UNIT: u64 = 2000;
 const SINCE: &str = "2024-01-01";
-const UNTIL: &str = "2024-02-05";
+/// Days of every symbol for each minute of killing.
+const DAYS: i64 = 35;
+const NOW: &str = "2025-12-01T00:00:00Z";
+
+fn minutes() -> u32 {
+    let minutes = std::env::var("KLINES_TEST_WORKERS_MINUTES");
+    minutes.map_or(1, |n| n.parse::<u32>().expect("KLINES_TEST_WORKERS_MINUTES is a number").clamp(1, 19))
+}
+
+/// The end of the work, exclusive.
+fn until() -> String {
+    let since: Millis = SINCE.parse().unwrap();
+    Millis(since.0 + i64::from(minutes()) * DAYS * 86_400_000).to_string()
+}
 
 fn exchange() -> Exchange {
     let made_up = |symbol: &str| DataSource::Synthetic {
@@ -31,7 +44,7 @@ fn exchange() -> Exchange {
     };
     Exchange::of(Config {
         data: SYMBOLS.map(made_up).into(),
-        now: Now::From("2024-03-01T00:00:00Z".parse().unwrap()),
+        now: Now::From(NOW.parse().unwrap()),
         faults: Faults { latency_ms: 30, jitter_ms: 30, ..Faults::default() },
         limits: Limits { futures_weight: LIMIT, ..Limits::default() },
         ..Config::default()
@@ -69,7 +82,7 @@ impl Team {
     fn plan(&self) -> serde_json::Value {
         let mut command = self.klines();
         command.args(["plan", "--publish", "--symbols", &SYMBOLS.join(","), "--intervals", "1m"]);
-        command.args(["--since", SINCE, "--until", UNTIL, "--unit", &UNIT.to_string()]);
+        command.args(["--since", SINCE, "--until", &until(), "--unit", &UNIT.to_string()]);
         let (code, out, err) = run(&mut command);
         assert_eq!(code, 0, "{err}");
         json(&out)
@@ -83,9 +96,13 @@ impl Team {
     fn work(&self) -> usize {
         let mut team: Vec<Child> = (0..WORKERS).map(|_| self.worker()).collect();
         let (began, mut kills, mut dice) = (Instant::now(), 0, 12_345_u32);
+        let killing = Duration::from_secs(60) * minutes();
         loop {
             std::thread::sleep(Duration::from_millis(700));
-            assert!(began.elapsed() < Duration::from_secs(600), "the queue is never empty");
+            assert!(
+                began.elapsed() < Duration::from_secs(600 * u64::from(minutes())),
+                "the queue is never empty"
+            );
             if team.iter_mut().all(|worker| worker.try_wait().unwrap().is_some()) {
                 return kills;
             }
@@ -93,7 +110,7 @@ impl Team {
             let unlucky = &mut team[(dice >> 16) as usize % WORKERS];
             // Every second time somebody falls, as long as there is much left to do; then they may finish in peace.
             let alive = unlucky.try_wait().unwrap().is_none();
-            if dice >> 31 == 0 && alive && began.elapsed() < Duration::from_secs(60) {
+            if dice >> 31 == 0 && alive && began.elapsed() < killing {
                 unlucky.kill().unwrap();
                 unlucky.wait().unwrap();
                 *unlucky = self.worker();
@@ -107,7 +124,7 @@ impl Team {
 fn workers_that_are_killed_lose_nothing_do_nothing_twice_and_keep_the_limit() {
     let Some(team) = Team::meets() else { return };
     let plan = team.plan();
-    let range = slots(Interval::M1, SINCE, UNTIL);
+    let range = slots(Interval::M1, SINCE, &until());
     let wanted = range.len() * SYMBOLS.len() as u64;
     assert_eq!(plan["missing"], wanted);
     let again = team.plan();
@@ -124,7 +141,7 @@ fn workers_that_are_killed_lose_nothing_do_nothing_twice_and_keep_the_limit() {
     // What a worker had in hand when it was killed may be fetched again; all else is fetched once.
     assert!(spent.rows >= wanted && spent.rows <= wanted + kills as u64 * UNIT, "{spent:?}");
 
-    let source = Exchange::start(&SYMBOLS, "2024-03-01T00:00:00Z", Faults::default());
+    let source = Exchange::start(&SYMBOLS, NOW, Faults::default());
     for symbol in SYMBOLS {
         let series = series(symbol, Interval::M1);
         let expected = truth(&source.url(), &series, range);

@@ -17,6 +17,9 @@ const REDRAW: Duration = Duration::from_secs(30);
 /// Least time between two tables.
 const CALM: Duration = Duration::from_millis(500);
 
+/// Columns that a narrow terminal goes without, the least missed first.
+const SPARE: [&str; 6] = ["NEXT RUN", "SCHEDULE", "OK", "FAILED", "MISSED", "LAST RUN"];
+
 /// Arguments of `netpol status`.
 ///
 /// Success and failure of the runs that the cluster still keeps, the last run with its reason, missed starts and the next one.
@@ -117,7 +120,11 @@ fn human(cluster: &Cluster, scope: Option<&str>, status: &Status, io: &mut Io) -
         table.row(row(one, scope));
     }
     if !status.cron_jobs.is_empty() {
+        let gone = table.fit(io.width, &SPARE);
         table.write(&mut io.out, io.color, paint)?;
+        if !gone.is_empty() {
+            writeln!(io.out, "(no room for {})", gone.join(", ").to_lowercase())?;
+        }
     }
     for one in status.cron_jobs.iter().filter(|one| one.failing || !one.remarks.is_empty()) {
         details(one, io)?;

@@ -35,7 +35,8 @@ pub fn command(api: &Api, args: &[&str]) -> Command {
         .current_dir(api.file(""))
         .env("KUBECONFIG", api.file("config"))
         .env("HOME", api.file(""));
-    for name in ["KUBERNETES_SERVICE_HOST", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in ["COLUMNS", "KUBERNETES_SERVICE_HOST", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+    {
         command.env_remove(name);
     }
     command

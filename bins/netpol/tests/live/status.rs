@@ -59,6 +59,18 @@ fn people_see_a_table_and_what_is_wrong() {
 }
 
 #[test]
+fn a_narrow_terminal_loses_columns_by_name_and_never_a_state() {
+    let api = Api::start(objects(), Moods::default());
+    let narrow = command(&api, &["status"]).env("COLUMNS", "80").output().unwrap();
+    let text = String::from_utf8(narrow.stdout).unwrap();
+    let table: Vec<&str> = text.lines().skip(1).take(4).collect();
+    assert!(table.iter().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(table[1].contains("FAILING") || table[2].contains("FAILING"), "{text}");
+    assert!(table[0].contains("RATE") && !table[0].contains("NEXT RUN"), "{text}");
+    assert!(table[3].starts_with("(no room for next run"), "{text}");
+}
+
+#[test]
 fn counts_and_rates_are_in_the_json() {
     let api = Api::start(objects(), Moods::default());
     let json = netpol(&api, &["status", "--format", "json"]).json();

@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 
 use kline::validate::{Reason, Rejection};
-use kline::{Decimal, Kline, Millis};
+use kline::{Decimal, Kline, Millis, digits};
 
 /// The archive's header line, without its end.
 pub const HEADER: &str = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,\
@@ -196,11 +196,12 @@ impl Why {
             Self::Fields(n) => format!("line {number}: {n} fields instead of 12"),
             Self::Field(name) => format!("line {number}: {name} in {}", crate::error::excerpt(line)),
         };
-        Rejection { open_time: time(first), reason: Reason::Unreadable, detail }
+        Rejection { open_time: integer(first).and_then(instant), reason: Reason::Unreadable, detail }
     }
 }
 
 /// The kline of a line.
+#[inline(always)]
 fn row(line: &[u8]) -> Result<Kline, Why> {
     let mut fields = Fields { rest: line, taken: 0 };
     let kline = Kline {
@@ -212,7 +213,7 @@ fn row(line: &[u8]) -> Result<Kline, Why> {
         volume: fields.decimal("volume")?,
         close_time: fields.time("close_time")?,
         quote_volume: fields.decimal("quote_volume")?,
-        count: integer(fields.take()?).ok_or(Why::Field("count"))?,
+        count: fields.integer("count")?,
         taker_buy_volume: fields.decimal("taker_buy_volume")?,
         taker_buy_quote_volume: fields.decimal("taker_buy_quote_volume")?,
     };
@@ -230,8 +231,9 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Goes to the start of the next field.
     #[inline]
-    fn take(&mut self) -> Result<&'a [u8], Why> {
+    fn next(&mut self) -> Result<(), Why> {
         if self.taken > 0 {
             self.rest = match self.rest {
                 [b',', rest @ ..] => rest,
@@ -239,26 +241,51 @@ impl<'a> Fields<'a> {
             };
         }
         self.taken += 1;
+        Ok(())
+    }
+
+    /// What is left of the field.
+    #[inline]
+    fn field(&mut self) -> &'a [u8] {
         let end = self.rest.iter().position(|b| *b == b',').unwrap_or(self.rest.len());
         let (field, rest) = self.rest.split_at(end);
         self.rest = rest;
-        Ok(field)
+        field
+    }
+
+    #[inline]
+    fn integer(&mut self, name: &'static str) -> Result<u64, Why> {
+        self.next()?;
+        if let Some((value, length @ 1..)) = digits::leading(self.rest)
+            && matches!(self.rest.get(length), Some(b',') | None)
+        {
+            self.rest = &self.rest[length..];
+            return Ok(value);
+        }
+        integer(self.field()).ok_or(Why::Field(name))
     }
 
     #[inline]
     fn time(&mut self, name: &'static str) -> Result<Millis, Why> {
-        time(self.take()?).ok_or(Why::Field(name))
+        instant(self.integer(name)?).ok_or(Why::Field(name))
     }
 
-    #[inline]
+    #[inline(always)]
     fn decimal(&mut self, name: &'static str) -> Result<Decimal, Why> {
-        Decimal::parse_bytes(self.take()?).map_err(|_| Why::Field(name))
+        self.next()?;
+        if let Some((value, length)) = Decimal::parse_leading(self.rest)
+            && matches!(self.rest.get(length), Some(b',') | None)
+        {
+            self.rest = &self.rest[length..];
+            return Ok(value);
+        }
+        Decimal::parse_bytes(self.field()).map_err(|_| Why::Field(name))
     }
 }
 
 #[inline]
-fn time(field: &[u8]) -> Option<Millis> {
-    Millis::detect(i64::try_from(integer(field)?).ok()?).ok()
+fn instant(number: u64) -> Option<Millis> {
+    Millis::detect(i64::try_from(number).ok()?).ok()
 }
 
 #[inline]

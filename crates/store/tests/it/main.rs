@@ -11,7 +11,5 @@ mod mysql;
 mod on_servers;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres"))]
-mod servers;
 mod sqlite;
 mod suite;

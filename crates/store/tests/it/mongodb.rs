@@ -6,7 +6,7 @@
 mod outages;
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,42 +15,17 @@ use ::mongodb::bson::{DateTime, Decimal128, Document, doc};
 use ::mongodb::{Client, Collection, Database};
 use kline::{Interval, Kline, Market, Series};
 use store::{Absence, Finish, KlineStore, Message, MongoStore, OpenOptions, StoreError};
+use test_servers::daemon::{Daemon, Recipe};
+use test_servers::mongo::{Mongo as Deployment, RECIPE};
 
 use crate::common::*;
-use crate::servers::{Daemon, Recipe};
 use crate::suite::Harness;
 
-/// Names a deployment to test on.
-const GIVEN: &str = "KLINES_TEST_MONGODB_URI";
+static REPLICA_SET: Recipe = Recipe { run, ..RECIPE };
 
-static REPLICA_SET: Recipe = Recipe { name: "mongodb", user: "root", init, run };
-
-fn init(data: &Path) -> Vec<String> {
-    vec!["mkdir".into(), "-p".into(), data.display().to_string()]
-}
-
-/// The stand-in for a server, on the PATH or where `scripts/setup-test-services` puts it.
-fn program() -> Option<PathBuf> {
-    let name = "secantusd-py";
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = var("BINANCE_EXTRACTOR_CACHE")
-        .or_else(|| var("XDG_CACHE_HOME").map(|dir| dir.join("binance-extractor")))
-        .or_else(|| var("HOME").map(|home| home.join(".cache/binance-extractor")));
-    let places = std::env::split_paths(&on_path).chain(cache.map(|dir| dir.join("venv/bin")));
-    places.map(|dir| dir.join(name)).find(|path| path.is_file())
-}
-
+/// A user must be made before the server asks for one: it does when there is a file `auth` beside its data.
 fn run(data: &Path, port: u16) -> Vec<String> {
-    let mut command: Vec<String> = vec![
-        program().unwrap().display().to_string(),
-        "--host=127.0.0.1".into(),
-        format!("--port={port}"),
-        format!("--storage-path={}", data.display()),
-        // Its trimming of old operations gets stuck beside large transactions.
-        "--oplog-max-entries=100000000".into(),
-    ];
-    // A user must be made before the server asks for one.
+    let mut command = (RECIPE.run)(data, port);
     command.extend(data.with_file_name("auth").exists().then(|| "--auth".to_owned()));
     command
 }
@@ -61,26 +36,13 @@ pub fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| scope.spawn(alone).join().unwrap())
 }
 
-pub fn is_up(port: u16) -> bool {
-    aside(async move {
-        let url = format!("mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=2000&directConnection=true");
-        let client = Client::with_uri_str(url).await.unwrap();
-        client.database("admin").run_command(doc! { "ping": 1 }).await.is_ok()
-    })
-}
-
 /// A server of its own; `None` when it is not to be had, which is printed.
 pub fn start(args: &[&str]) -> Option<Daemon> {
-    if program().is_none() {
-        println!("skipped: mongodb (secantusd-py not found)");
-        return None;
-    }
-    Daemon::start(&REPLICA_SET, args, is_up)
+    Daemon::start(&REPLICA_SET, args)
 }
 
 /// As [`start`], with TLS: certificate and key are made in a folder, `server.pem` and `server.key`.
 pub fn start_encrypted(dir: &Path) -> Option<Daemon> {
-    program()?;
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let file = |name: &str, text: String| {
         std::fs::write(dir.join(name), text).unwrap();
@@ -88,43 +50,18 @@ pub fn start_encrypted(dir: &Path) -> Option<Daemon> {
     };
     let certificate = format!("--tls-cert-file={}", file("server.pem", own.cert.pem()));
     let key = format!("--tls-key-file={}", file("server.key", own.signing_key.serialize_pem()));
-    let answers = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-    Daemon::start(&REPLICA_SET, &[&certificate, &key], answers)
+    Daemon::start(&REPLICA_SET, &[&certificate, &key])
 }
 
 /// The deployment that most tests share.
-#[derive(Debug)]
-enum Shared {
-    Private(Daemon),
-    Given(String),
+fn replica_set() -> Option<&'static Deployment> {
+    static SHARED: OnceLock<Option<Deployment>> = OnceLock::new();
+    SHARED.get_or_init(|| Deployment::start_by(&REPLICA_SET)).as_ref()
 }
 
-impl Shared {
-    fn url(&self, database: &str) -> String {
-        match self {
-            Self::Private(daemon) => format!("mongodb://127.0.0.1:{}/{database}", daemon.port),
-            Self::Given(uri) => {
-                let (base, options) = uri.split_once('?').unwrap_or((uri, ""));
-                let (scheme, hosts) = base.split_once("://").unwrap();
-                let hosts = hosts.split('/').next().unwrap();
-                format!("{scheme}://{hosts}/{database}?{options}")
-            }
-        }
-    }
-}
-
-fn replica_set() -> Option<&'static Shared> {
-    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
-    let make = || match std::env::var(GIVEN) {
-        Ok(uri) => Some(Shared::Given(uri)),
-        Err(_) => start(&[]).map(Shared::Private),
-    };
-    SHARED.get_or_init(make).as_ref()
-}
-
-fn stand_alone() -> Option<&'static Shared> {
-    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
-    SHARED.get_or_init(|| start(&["--standalone"]).map(Shared::Private)).as_ref()
+fn stand_alone() -> Option<&'static Deployment> {
+    static SHARED: OnceLock<Option<Deployment>> = OnceLock::new();
+    SHARED.get_or_init(|| start(&["--standalone"]).map(Deployment::Private)).as_ref()
 }
 
 /// A store in a database of its own.
@@ -135,12 +72,12 @@ pub struct Mongo {
 }
 
 impl Mongo {
-    async fn on(shared: &Shared) -> Self {
+    async fn on(shared: &Deployment) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let url = shared.url(&format!("klines_test_{}_{n}", std::process::id()));
+        let url = shared.uri(&format!("klines_test_{}_{n}", std::process::id()));
         let store = open(&url).await;
-        Self { url, given: matches!(shared, Shared::Given(_)), store }
+        Self { url, given: matches!(shared, Deployment::Given(_)), store }
     }
 
     /// Does something by hand, as a person with a client.

@@ -6,67 +6,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kline::{Interval, Kline, RangeSet, Series};
 use store::{KlineStore, MysqlStore, OpenOptions, StoreError};
+use test_servers::Daemon;
+use test_servers::mariadb::{RECIPE, sql};
 
 use crate::common::{all, base, btc, d, kline, lease, put, rows, slots};
 use crate::on_servers::{self, Admin};
-use crate::servers::{self, Daemon, Recipe};
 use crate::suite::Harness;
-
-pub static MARIADB: Recipe = Recipe { name: "mysql", user: "mysql", init, run };
-
-fn init(data: &Path) -> Vec<String> {
-    let data = format!("--datadir={}", data.display());
-    [
-        "mariadb-install-db",
-        "--no-defaults",
-        "--skip-test-db",
-        "--auth-root-authentication-method=normal",
-        &data,
-    ]
-    .map(String::from)
-    .to_vec()
-}
-
-fn run(data: &Path, port: u16) -> Vec<String> {
-    let dir = data.display();
-    vec![
-        "mariadbd".into(),
-        "--no-defaults".into(),
-        format!("--datadir={dir}"),
-        format!("--socket={dir}/s"),
-        format!("--port={port}"),
-        "--bind-address=127.0.0.1".into(),
-        // Killed processes lose nothing by this, only power failures do; tables are made many times faster.
-        "--innodb-flush-log-at-trx-commit=2".into(),
-        "--debug-no-sync=1".into(),
-        "--innodb-flush-method=nosync".into(),
-        "--max-connections=500".into(),
-    ]
-}
-
-/// Runs SQL as root would in a shell.
-pub fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
-    let port = format!("--port={port}");
-    let command = ["mariadb", "--no-defaults", "-h127.0.0.1", "-uroot", "--skip-ssl", "-N", &port, database];
-    let command = if database.is_empty() { &command[..7] } else { &command[..] };
-    servers::shell(command, &format!("SET time_zone = '+00:00';\n{script}"))
-}
-
-pub fn is_up(port: u16) -> bool {
-    sql(port, "", "SELECT 1").is_ok()
-}
 
 /// The server that most tests share; `None` when it is not to be had.
 pub fn shared() -> Option<&'static Daemon> {
     static SHARED: OnceLock<Option<Daemon>> = OnceLock::new();
-    SHARED.get_or_init(|| Daemon::start(&MARIADB, &["--local-infile=1"], is_up)).as_ref()
+    SHARED.get_or_init(|| Daemon::start(&RECIPE, &["--max-connections=500"])).as_ref()
 }
 
 /// A database of its own on a server.
 pub fn database(server: &Daemon) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    sql(server.port, "", &format!("CREATE DATABASE {name}")).unwrap();
+    sql(server.port(), "", &format!("CREATE DATABASE {name}")).unwrap();
     name
 }
 
@@ -80,8 +37,8 @@ pub struct Database {
 impl Database {
     pub async fn on(server: &Daemon) -> Self {
         let name = database(server);
-        let store = open(&format!("mysql://root@127.0.0.1:{}/{name}", server.port)).await;
-        Self { port: server.port, name, store }
+        let store = open(&format!("mysql://root@127.0.0.1:{}/{name}", server.port())).await;
+        Self { port: server.port(), name, store }
     }
 
     pub fn url(&self) -> String {
@@ -187,13 +144,8 @@ impl Admin for Mariadb {
     }
 
     fn own(args: &[String]) -> Option<Daemon> {
-        let mut all = vec!["--local-infile=1"];
-        all.extend(args.iter().map(String::as_str));
-        Daemon::start(&MARIADB, &all, is_up)
-    }
-
-    fn is_up(port: u16) -> bool {
-        is_up(port)
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        Daemon::start(&RECIPE, &args)
     }
 
     fn database(server: &Daemon) -> String {
@@ -205,7 +157,7 @@ impl Admin for Mariadb {
     }
 
     fn url(server: &Daemon, user: &str, database: &str, options: &str) -> String {
-        format!("mariadb://{user}@127.0.0.1:{}/{database}{options}", server.port)
+        format!("mariadb://{user}@127.0.0.1:{}/{database}{options}", server.port())
     }
 
     fn grant(database: &str, user: &str, password: &str, rights: &str) -> String {
@@ -246,7 +198,7 @@ fn hands(port: u16) -> impl Fn(&str, &Series, &[Kline]) {
 #[tokio::test]
 async fn klines_put_in_by_hand_meet_a_chunk() {
     if let Some(server) = shared() {
-        on_servers::klines_put_in_by_hand_meet_a_chunk::<Mariadb>(server, hands(server.port)).await;
+        on_servers::klines_put_in_by_hand_meet_a_chunk::<Mariadb>(server, hands(server.port())).await;
     }
 }
 
@@ -264,11 +216,11 @@ async fn fill_and_read(store: &MysqlStore) -> (Vec<Kline>, Vec<Kline>) {
 
 #[tokio::test]
 async fn a_server_that_forbids_local_infile_gets_inserts() {
-    let Some(server) = Daemon::start(&MARIADB, &["--local-infile=0"], is_up) else { return };
+    let Some(server) = Daemon::start(&RECIPE, &["--local-infile=0"]) else { return };
     let db = Database::on(&server).await;
     let (sent, read) = fill_and_read(&db.store).await;
     assert_eq!(read, sent);
-    on_servers::klines_put_in_by_hand_meet_a_chunk::<Mariadb>(&server, hands(server.port)).await;
+    on_servers::klines_put_in_by_hand_meet_a_chunk::<Mariadb>(&server, hands(server.port())).await;
 }
 
 #[tokio::test]
@@ -295,12 +247,12 @@ async fn numbers_that_a_column_cannot_hold_are_refused_whole() {
 /// With the binary log on, who is no SUPER may make no triggers.
 #[tokio::test]
 async fn without_triggers_rows_are_counted() {
-    let Some(server) = Daemon::start(&MARIADB, &["--log-bin=log", "--local-infile=1"], is_up) else { return };
+    let Some(server) = Daemon::start(&RECIPE, &["--log-bin=log"]) else { return };
     let name = database(&server);
-    sql(server.port, "", &Mariadb::grant(&name, "plain", "pw", "ALL")).unwrap();
-    let store = open(&format!("mysql://plain:pw@127.0.0.1:{}/{name}", server.port)).await;
-    assert_eq!(sql(server.port, &name, "SHOW TRIGGERS;").unwrap(), "");
-    let db = Database { port: server.port, name, store };
+    sql(server.port(), "", &Mariadb::grant(&name, "plain", "pw", "ALL")).unwrap();
+    let store = open(&format!("mysql://plain:pw@127.0.0.1:{}/{name}", server.port())).await;
+    assert_eq!(sql(server.port(), &name, "SHOW TRIGGERS;").unwrap(), "");
+    let db = Database { port: server.port(), name, store };
     let (s, b) = (btc(Interval::M1), base(Interval::M1));
     put(&db.store, &s, b..b + 5000).await;
     let time = |from, to| s.interval.time_range(slots(from, to));

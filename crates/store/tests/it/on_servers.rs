@@ -7,7 +7,6 @@ use kline::{Interval, RangeSet};
 use store::{KlineStore, OpenOptions, Store, StoreError, StoreResult, schema_sql};
 
 use crate::common::*;
-use crate::servers::Daemon;
 
 /// A kind of server, and what an administrator does with it.
 pub trait Admin: 'static {
@@ -23,8 +22,6 @@ pub trait Admin: 'static {
     fn shared() -> Option<&'static Daemon>;
     /// A server of its own for one test, with more arguments.
     fn own(args: &[String]) -> Option<Daemon>;
-    /// Whether it answers.
-    fn is_up(port: u16) -> bool;
     /// A new, empty database.
     fn database(server: &Daemon) -> String;
     /// Runs SQL with all rights.
@@ -67,7 +64,7 @@ pub async fn a_user_who_may_only_read_is_told_so<A: Admin>(server: &Daemon) {
     let root = open(&A::url(server, A::ROOT, &db, "")).await.unwrap();
     let (s, b) = (btc(Interval::M5), base(Interval::M5));
     put(&root, &s, b..b + 10).await;
-    A::sql(server.port, &db, &A::grant(&db, &format!("reader_{db}"), PASSWORD, "SELECT")).unwrap();
+    A::sql(server.port(), &db, &A::grant(&db, &format!("reader_{db}"), PASSWORD, "SELECT")).unwrap();
     let url = A::url(server, &format!("reader_{db}:{PASSWORD}"), &db, "");
     for options in [OpenOptions::default(), OpenOptions { read_only: true, ..OpenOptions::default() }] {
         let reader = Store::open_with(&url, options).await.unwrap();
@@ -82,15 +79,15 @@ pub async fn a_user_who_may_only_read_is_told_so<A: Admin>(server: &Daemon) {
 pub async fn a_user_who_may_not_create_tables_is_told_what_to_run<A: Admin>(server: &Daemon) {
     let db = A::database(server);
     let user = format!("writer_{db}");
-    A::sql(server.port, &db, &A::grant(&db, &user, PASSWORD, "SELECT, INSERT, UPDATE, DELETE")).unwrap();
+    A::sql(server.port(), &db, &A::grant(&db, &user, PASSWORD, "SELECT, INSERT, UPDATE, DELETE")).unwrap();
     let url = A::url(server, &format!("{user}:{PASSWORD}"), &db, "");
     let error = open(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::NoTables { .. }), "{}", told(&error));
     assert!(told(&error).contains("klines schema --store URL"), "{}", told(&error));
     is_secret_kept(&error);
 
-    A::sql(server.port, &db, &schema_sql(&url).unwrap()).unwrap();
-    A::sql(server.port, &db, &A::grant(&db, &user, PASSWORD, "SELECT, INSERT, UPDATE, DELETE")).unwrap();
+    A::sql(server.port(), &db, &schema_sql(&url).unwrap()).unwrap();
+    A::sql(server.port(), &db, &A::grant(&db, &user, PASSWORD, "SELECT, INSERT, UPDATE, DELETE")).unwrap();
     let store = open(&url).await.unwrap();
     let (s, b) = (btc(Interval::M5), base(Interval::M5));
     put(&store, &s, b..b + 10).await;
@@ -100,7 +97,7 @@ pub async fn a_user_who_may_not_create_tables_is_told_what_to_run<A: Admin>(serv
 
 pub async fn a_wrong_password_is_told_without_the_password<A: Admin>(server: &Daemon) {
     let db = A::database(server);
-    A::sql(server.port, &db, &A::grant(&db, &format!("other_{db}"), "different", "SELECT")).unwrap();
+    A::sql(server.port(), &db, &A::grant(&db, &format!("other_{db}"), "different", "SELECT")).unwrap();
     let error = open(&A::url(server, &format!("nobody_{db}:{PASSWORD}"), &db, "")).await.unwrap_err();
     assert!(matches!(error, StoreError::Login { .. }), "{}", told(&error));
     is_secret_kept(&error);
@@ -110,7 +107,7 @@ pub async fn a_wrong_password_is_told_without_the_password<A: Admin>(server: &Da
 
 pub async fn no_server_is_told_at_once<A: Admin>(server: &Daemon) {
     let url = A::url(server, &format!("{}:{PASSWORD}", A::ROOT), "db", "");
-    let nobody = url.replace(&server.port.to_string(), "9");
+    let nobody = url.replace(&server.port().to_string(), "9");
     let started = Instant::now();
     let error = open(&nobody).await.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }), "{}", told(&error));
@@ -129,7 +126,7 @@ pub async fn a_busy_pool_is_told_after_a_time<A: Admin>(server: &Daemon) {
     put(&store, &s, 0..5).await;
     let lease = lease(&store, &s).await;
     // The only connection waits for a lock that a person holds.
-    let (port, name) = (server.port, db.clone());
+    let (port, name) = (server.port(), db.clone());
     let hold = format!("BEGIN; SELECT * FROM kline_leases FOR UPDATE; SELECT {}; COMMIT;", A::SLEEP);
     let holder = std::thread::spawn(move || A::sql(port, &name, &hold).unwrap());
     tokio::time::sleep(Duration::from_millis(1000)).await;
@@ -168,7 +165,7 @@ pub async fn many_may_open_a_new_store_at_once<A: Admin>(server: &Daemon) {
         store.unwrap().close().await.unwrap();
     }
     let versions =
-        A::sql(server.port, &db, "SELECT version FROM kline_migrations ORDER BY version;").unwrap();
+        A::sql(server.port(), &db, "SELECT version FROM kline_migrations ORDER BY version;").unwrap();
     assert_eq!(versions.split_whitespace().collect::<Vec<_>>(), ["1", "2"], "each step is taken once");
 }
 
@@ -176,7 +173,7 @@ pub async fn a_newer_schema_is_left_alone<A: Admin>(server: &Daemon) {
     let db = A::database(server);
     let url = A::url(server, A::ROOT, &db, "");
     open(&url).await.unwrap().close().await.unwrap();
-    A::sql(server.port, &db, "INSERT INTO kline_migrations VALUES (99, 0, 1);").unwrap();
+    A::sql(server.port(), &db, "INSERT INTO kline_migrations VALUES (99, 0, 1);").unwrap();
     let error = open(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{}", told(&error));
 }
@@ -187,22 +184,22 @@ pub async fn a_database_of_version_1_is_brought_up_to_date_by_writing_only<A: Ad
     let (s, b) = (btc(Interval::M5), base(Interval::M5));
     put(&open(&url).await.unwrap(), &s, b..b + 10).await;
     let back = "DROP TABLE kline_certified; DELETE FROM kline_migrations WHERE version > 1;";
-    A::sql(server.port, &db, back).unwrap();
+    A::sql(server.port(), &db, back).unwrap();
     let options = OpenOptions { read_only: true, ..OpenOptions::default() };
     let reader = Store::open_with(&url, options).await.unwrap();
     assert_eq!(all(&reader, &s).await.len(), 10);
     assert_eq!(reader.certified(&s).await.unwrap(), []);
     assert_eq!(all(&reader, &s).await.len(), 10, "what is not there breaks nothing");
-    let versions = A::sql(server.port, &db, "SELECT version FROM kline_migrations;").unwrap();
+    let versions = A::sql(server.port(), &db, "SELECT version FROM kline_migrations;").unwrap();
     assert_eq!(versions.trim(), "1", "reading changes nothing");
     let script = format!("{}{}", A::AS_A_PERSON, schema_sql(&url).unwrap());
-    A::sql(server.port, &db, &script).unwrap();
+    A::sql(server.port(), &db, &script).unwrap();
     assert_eq!(reader.certified(&s).await.unwrap(), []);
     let versions =
-        A::sql(server.port, &db, "SELECT version FROM kline_migrations ORDER BY version;").unwrap();
+        A::sql(server.port(), &db, "SELECT version FROM kline_migrations ORDER BY version;").unwrap();
     assert_eq!(versions.split_whitespace().collect::<Vec<_>>(), ["1", "2"], "an administrator's way");
 
-    A::sql(server.port, &db, back).unwrap();
+    A::sql(server.port(), &db, back).unwrap();
     let store = open(&url).await.unwrap();
     assert_eq!(all(&store, &s).await, klines(Interval::M5, b..b + 10));
     assert_eq!(store.books(&s, slots(b, b + 12)).await.unwrap().missing, slots(b + 10, b + 12).into());
@@ -214,16 +211,16 @@ pub async fn an_empty_database_is_not_changed_by_reading<A: Admin>(server: &Daem
     let options = OpenOptions { read_only: true, ..OpenOptions::default() };
     let error = Store::open_with(&A::url(server, A::ROOT, &db, ""), options).await.unwrap_err();
     assert!(matches!(error, StoreError::Empty { .. }), "{}", told(&error));
-    assert!(A::sql(server.port, &db, "SELECT * FROM kline_migrations;").is_err());
+    assert!(A::sql(server.port(), &db, "SELECT * FROM kline_migrations;").is_err());
 }
 
 pub async fn a_table_of_somebody_else_is_not_touched<A: Admin>(server: &Daemon) {
     let db = A::database(server);
-    A::sql(server.port, &db, "CREATE TABLE klines_m5 (a INT); INSERT INTO klines_m5 VALUES (7);").unwrap();
+    A::sql(server.port(), &db, "CREATE TABLE klines_m5 (a INT); INSERT INTO klines_m5 VALUES (7);").unwrap();
     let error = open(&A::url(server, A::ROOT, &db, "")).await.unwrap_err();
     assert!(matches!(error, StoreError::Taken { .. }), "{}", told(&error));
     assert!(told(&error).contains("klines_m5"), "{}", told(&error));
-    assert_eq!(A::sql(server.port, &db, "SELECT a FROM klines_m5;").unwrap().trim(), "7");
+    assert_eq!(A::sql(server.port(), &db, "SELECT a FROM klines_m5;").unwrap().trim(), "7");
 }
 
 pub async fn klines_put_in_by_hand_meet_a_chunk<A: Admin>(
@@ -289,11 +286,10 @@ pub async fn a_server_that_is_killed_in_mid_write_loses_and_doubles_nothing<A: A
         };
         std::thread::sleep(Duration::from_millis(20));
         restarted.stop(signal);
-        restarted.run();
-        restarted.wait(A::is_up);
+        restarted.up();
     })
     .await;
-    server.stop("-9");
+    server.down();
     let store = open(&A::url(&server, A::ROOT, &db, "?retry=2")).await;
     assert!(matches!(store, Err(StoreError::Open { .. })), "a server that is down is told at once");
 }
@@ -301,7 +297,7 @@ pub async fn a_server_that_is_killed_in_mid_write_loses_and_doubles_nothing<A: A
 pub async fn broken_connections_lose_and_double_nothing<A: Admin>(server: &Daemon) {
     let db = A::database(server);
     let store = open(&A::url(server, A::ROOT, &db, "")).await.unwrap();
-    let (port, name) = (server.port, db.clone());
+    let (port, name) = (server.port(), db.clone());
     fill_under(&store, 40, move |n| {
         if n % 2 == 0 {
             std::thread::sleep(Duration::from_millis((n * 7 % 60) as u64));
@@ -317,11 +313,10 @@ pub async fn a_server_that_stays_away_is_told_after_the_time_to_retry<A: Admin>(
     let store = open(&A::url(&server, A::ROOT, &db, "?retry=2")).await.unwrap();
     let s = btc(Interval::M5);
     let lease = lease(&store, &s).await;
-    server.stop("-9");
+    server.down();
     let error = store.commit(&lease, &rows(klines(Interval::M5, [1]))).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { waited_ms: 2000.., .. }), "{}", told(&error));
-    server.run();
-    server.wait(A::is_up);
+    server.up();
     store.commit(&lease, &rows(klines(Interval::M5, [1]))).await.unwrap();
     assert_eq!(all(&store, &s).await.len(), 1);
 }

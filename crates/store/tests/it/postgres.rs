@@ -1,80 +1,29 @@
 //! The PostgreSQL engine on a private server: the suite, and what is its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kline::{Interval, Kline, Series};
 use store::{KlineStore, OpenOptions, PostgresStore};
+use test_servers::Daemon;
+use test_servers::postgres::{RECIPE, sql};
 
 use crate::common::{all, base, btc, d, kline, klines, lease, put, rows, slots};
 use crate::on_servers::{self, Admin};
-use crate::servers::{self, Daemon, Recipe};
 use crate::suite::Harness;
-
-pub static POSTGRES: Recipe = Recipe { name: "postgres", user: "postgres", init, run };
-
-/// A program of the server: Debian keeps them off the path.
-fn program(name: &str) -> String {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let found: Option<PathBuf> =
-        versions.map(|v| v.path().join("bin").join(name)).filter(|p| p.exists()).max();
-    found.map_or(name.to_owned(), |path| path.display().to_string())
-}
-
-fn init(data: &Path) -> Vec<String> {
-    let data = data.display().to_string();
-    let initdb = program("initdb");
-    [&initdb, "-D", &data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
-        .map(String::from)
-        .to_vec()
-}
-
-fn run(data: &Path, port: u16) -> Vec<String> {
-    let (data, port, postgres) = (data.display().to_string(), port.to_string(), program("postgres"));
-    [&postgres, "-D", &data, "-k", &data, "-p", &port, "-h", "127.0.0.1", "-c", "max_connections=300"]
-        .map(String::from)
-        .to_vec()
-}
-
-/// Runs SQL as a superuser would in a shell.
-pub fn sql(port: u16, database: &str, script: &str) -> Result<String, String> {
-    let port = port.to_string();
-    let command = [
-        "psql",
-        "-X",
-        "-q",
-        "-A",
-        "-t",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-h",
-        "127.0.0.1",
-        "-U",
-        "postgres",
-        "-p",
-        &port,
-        "-d",
-        database,
-    ];
-    servers::shell(&command, script)
-}
-
-pub fn is_up(port: u16) -> bool {
-    sql(port, "postgres", "SELECT 1").is_ok()
-}
 
 /// The server that most tests share; `None` when it is not to be had.
 pub fn shared() -> Option<&'static Daemon> {
     static SHARED: OnceLock<Option<Daemon>> = OnceLock::new();
-    SHARED.get_or_init(|| Daemon::start(&POSTGRES, &["-c", "fsync=off"], is_up)).as_ref()
+    SHARED.get_or_init(|| Daemon::start(&RECIPE, &["-c", "max_connections=300"])).as_ref()
 }
 
 /// A database of its own on a server.
 pub fn database(server: &Daemon) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    sql(server.port, "postgres", &format!("CREATE DATABASE {name}")).unwrap();
+    sql(server.port(), "postgres", &format!("CREATE DATABASE {name}")).unwrap();
     name
 }
 
@@ -88,8 +37,8 @@ pub struct Database {
 impl Database {
     pub async fn on(server: &Daemon) -> Self {
         let name = database(server);
-        let store = open(&format!("postgres://postgres@127.0.0.1:{}/{name}", server.port)).await;
-        Self { port: server.port, name, store }
+        let store = open(&format!("postgres://postgres@127.0.0.1:{}/{name}", server.port())).await;
+        Self { port: server.port(), name, store }
     }
 
     pub fn url(&self) -> String {
@@ -197,11 +146,7 @@ impl Admin for Superuser {
 
     fn own(args: &[String]) -> Option<Daemon> {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        Daemon::start(&POSTGRES, &args, is_up)
-    }
-
-    fn is_up(port: u16) -> bool {
-        is_up(port)
+        Daemon::start(&RECIPE, &args)
     }
 
     fn database(server: &Daemon) -> String {
@@ -213,7 +158,7 @@ impl Admin for Superuser {
     }
 
     fn url(server: &Daemon, user: &str, database: &str, options: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}{options}", server.port)
+        format!("postgres://{user}@127.0.0.1:{}/{database}{options}", server.port())
     }
 
     fn grant(_: &str, user: &str, password: &str, rights: &str) -> String {
@@ -257,7 +202,7 @@ crate::on_servers!(Superuser);
 #[tokio::test]
 async fn klines_put_in_by_hand_meet_a_chunk() {
     if let Some(server) = shared() {
-        let port = server.port;
+        let port = server.port();
         let by_hand = move |db: &str, s: &Series, k: &[Kline]| insert_into(port, db, s, k);
         on_servers::klines_put_in_by_hand_meet_a_chunk::<Superuser>(server, by_hand).await;
     }
@@ -313,13 +258,13 @@ async fn a_truncated_table_is_empty() {
 async fn tables_live_in_the_schema_that_is_asked_for() {
     let Some(server) = shared() else { return };
     let name = database(server);
-    sql(server.port, &name, "CREATE SCHEMA \"Kl ines\"").unwrap();
-    let url = format!("postgres://postgres@127.0.0.1:{}/{name}?schema=Kl+ines", server.port);
+    sql(server.port(), &name, "CREATE SCHEMA \"Kl ines\"").unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{name}?schema=Kl+ines", server.port());
     let store = open(&url).await;
     put(&store, &btc(Interval::M5), [1]).await;
-    assert_eq!(sql(server.port, &name, "SELECT count(*) FROM \"Kl ines\".klines_m5").unwrap().trim(), "1");
+    assert_eq!(sql(server.port(), &name, "SELECT count(*) FROM \"Kl ines\".klines_m5").unwrap().trim(), "1");
     // A person's search path is another one; the triggers find their tables all the same.
-    sql(server.port, &name, "DELETE FROM \"Kl ines\".kline_rows_m5").unwrap();
+    sql(server.port(), &name, "DELETE FROM \"Kl ines\".kline_rows_m5").unwrap();
     assert_eq!(store.missing(&btc(Interval::M5), slots(1, 2)).await.unwrap(), slots(1, 2).into());
 }
 

@@ -10,7 +10,7 @@ use ::mongodb::bson::doc;
 use kline::Interval;
 use store::{Committed, KlineStore, MongoStore, OpenOptions, StoreError};
 
-use super::{aside, is_up, open, pause, start, start_encrypted};
+use super::{aside, open, pause, start, start_encrypted};
 use crate::common::*;
 
 /// An error with its causes and advice, as a person reads it.
@@ -37,15 +37,15 @@ async fn a_server_that_is_away_is_told_in_few_words_without_the_password() {
 #[tokio::test]
 async fn a_refused_user_is_told_as_such() {
     let Some(server) = start(&[]) else { return };
-    let port = server.port;
+    let port = server.port();
     aside(async move {
         let client = Client::with_uri_str(format!("mongodb://127.0.0.1:{port}/")).await.unwrap();
         let user = doc! { "createUser": "u", "pwd": "right", "roles": [{ "role": "root", "db": "admin" }] };
         client.database("admin").run_command(user).await.unwrap();
     });
     server.stop("-TERM");
-    std::fs::write(server.dir.join("auth"), "").unwrap();
-    server.run();
+    std::fs::write(server.dir().join("auth"), "").unwrap();
+    server.up();
     let url = |password: &str| format!("mongodb://u:{password}@127.0.0.1:{port}/k?authSource=admin");
     // The server answers a ping to nobody now: so ask until it answers at all.
     let mut known = MongoStore::open(&url("right"), OpenOptions::default()).await;
@@ -67,7 +67,7 @@ async fn encryption_and_whom_to_trust_are_options_of_the_url() {
     let Some(server) = start_encrypted(dir.path()) else { return };
     let url = |options: &str| {
         let patience = "serverSelectionTimeoutMS=2000";
-        format!("mongodb://127.0.0.1:{}/k?{patience}&directConnection=true{options}", server.port)
+        format!("mongodb://127.0.0.1:{}/k?{patience}&directConnection=true{options}", server.port())
     };
     let ca = dir.path().join("server.pem");
     let trusting = open(&url(&format!("&tls=true&tlsCAFile={}", ca.display()))).await;
@@ -83,7 +83,7 @@ async fn encryption_and_whom_to_trust_are_options_of_the_url() {
 async fn restart_while_writing(args: &[&str]) {
     let Some(server) = start(args) else { return };
     let server = Arc::new(server);
-    let url = format!("mongodb://127.0.0.1:{}/k?serverSelectionTimeoutMS=1000", server.port);
+    let url = format!("mongodb://127.0.0.1:{}/k?serverSelectionTimeoutMS=1000", server.port());
     let (store, s, b) = (open(&url).await, btc(Interval::M1), base(Interval::M1));
     let held = lease(&store, &s).await;
     let done = Arc::new(AtomicBool::new(false));
@@ -93,9 +93,8 @@ async fn restart_while_writing(args: &[&str]) {
             let mut kills = 0;
             while kills < 2 && !done.load(Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(700));
-                server.stop("-9");
-                server.run();
-                server.wait(is_up);
+                server.down();
+                server.up();
                 kills += 1;
             }
             kills
