@@ -119,6 +119,8 @@ struct State {
     chunk: Chunk,
     /// Klines of the chunk that replace others.
     replacing: u64,
+    /// All rows were taken.
+    ended: bool,
 }
 
 impl<S: KlineStore> Import<'_, S> {
@@ -142,6 +144,7 @@ impl<S: KlineStore> Import<'_, S> {
             rejections: BTreeMap::new(),
             chunk: self.empty_chunk(),
             replacing: 0,
+            ended: false,
         };
         if self.options.dry_run {
             self.take_all(None, &mut rows, &mut state).await?;
@@ -197,20 +200,45 @@ impl<S: KlineStore> Import<'_, S> {
         rows: &mut mpsc::Receiver<Result<Batch, E>>,
         state: &mut State,
     ) -> Result<(), JobError> {
-        while let Some(batch) = rows.recv().await {
-            match batch {
-                Ok(batch) => self.take(batch, state).await?,
-                Err(error) => state.report.error = Some(chain(&error)),
-            }
-            if state.chunk.klines.len() >= self.options.chunk.max(1) {
-                self.flush(lease, state).await?;
-            }
-            if self.stop.is_cancelled() {
-                self.flush(lease, state).await?;
-                return Err(JobError::Interrupted);
+        let mut ready = self.next_chunk(rows, state).await?;
+        while let Some((chunk, replacing)) = ready {
+            // The next one is read and compared while this one is written. A file has no slot twice, so neither needs the other.
+            let (next, written) = tokio::join!(self.next_chunk(rows, state), self.write(lease, chunk));
+            written?;
+            state.report.replaced += replacing;
+            ready = next?;
+        }
+        if state.ended { Ok(()) } else { Err(JobError::Interrupted) }
+    }
+
+    /// A chunk of klines to write, and how many of them replace others; `None` when there is nothing more, or a signal came.
+    async fn next_chunk<E: std::error::Error>(
+        &self,
+        rows: &mut mpsc::Receiver<Result<Batch, E>>,
+        state: &mut State,
+    ) -> Result<Option<(Chunk, u64)>, JobError> {
+        while state.chunk.klines.len() < self.options.chunk.max(1) && !self.stop.is_cancelled() {
+            match rows.recv().await {
+                Some(Ok(batch)) => self.take(batch, state).await?,
+                Some(Err(error)) => state.report.error = Some(chain(&error)),
+                None => {
+                    state.ended = true;
+                    break;
+                }
             }
         }
-        self.flush(lease, state).await
+        let chunk = std::mem::replace(&mut state.chunk, self.empty_chunk());
+        let replacing = std::mem::take(&mut state.replacing);
+        // A file that brings nothing new leaves no trace.
+        Ok((!chunk.klines.is_empty()).then_some((chunk, replacing)))
+    }
+
+    async fn write(&self, lease: Option<&Lease>, mut chunk: Chunk) -> Result<(), JobError> {
+        let Some(lease) = lease else { return Ok(()) };
+        chunk.klines.sort_by_key(|kline| kline.open_time);
+        chunk.klines.dedup_by_key(|kline| kline.open_time);
+        self.store.commit(lease, &chunk).await?;
+        Ok(())
     }
 
     /// Checks a batch and sorts it by what the store has already.
@@ -260,21 +288,6 @@ impl<S: KlineStore> Import<'_, S> {
         }
         state.report.unchanged += known;
         state.chunk.fetched.push(Fetched { slots, source: Source::Import, rows, rejected, at: self.now });
-        Ok(())
-    }
-
-    async fn flush(&self, lease: Option<&Lease>, state: &mut State) -> Result<(), JobError> {
-        let mut chunk = std::mem::replace(&mut state.chunk, self.empty_chunk());
-        let replacing = std::mem::take(&mut state.replacing);
-        let Some(lease) = lease else { return Ok(()) };
-        // A file that brings nothing new leaves no trace.
-        if chunk.klines.is_empty() {
-            return Ok(());
-        }
-        chunk.klines.sort_by_key(|kline| kline.open_time);
-        chunk.klines.dedup_by_key(|kline| kline.open_time);
-        self.store.commit(lease, &chunk).await?;
-        state.report.replaced += replacing;
         Ok(())
     }
 }

@@ -97,7 +97,8 @@ impl Observer for Progress {
                 match &report.error {
                     Some(error) => tracing::error!(series = report.name(), "failed: {error}"),
                     None => {
-                        tracing::info!(series = report.name(), written = report.written, "{}", report.outcome)
+                        let (written, missing) = (report.written, report.missing_after);
+                        tracing::info!(series = report.name(), written, missing, "{}", report.outcome)
                     }
                 }
             }
