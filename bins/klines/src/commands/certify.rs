@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use futures_util::{StreamExt, stream};
 use kline::{Millis, RangeSet, Series, SlotRange};
-use pipeline::Since;
-use pipeline::certify::{self, Certificate, Change, SeriesCertificate, Tally};
+use pipeline::certify::{self, Certificate, Change, Incremental, SeriesCertificate, Tally};
+use pipeline::{JobError, Since};
 use serde_json::json;
 use store::{KlineStore, Store};
 
@@ -20,6 +21,9 @@ use crate::error::{CliError, exit};
 use crate::settings::Settings;
 use crate::ui::table::{Align, render};
 use crate::ui::{self, Style, grouped, plural};
+
+/// Series read at once: enough that two threads have work while others wait for pages.
+const AT_ONCE: usize = 4;
 
 /// Makes a certificate, or compares with one.
 pub async fn run(settings: &Settings, args: &CertifyArgs) -> Result<ExitCode, CliError> {
@@ -97,14 +101,27 @@ impl Reading {
         Ok(Self { store, incremental, read: 0, reused: 0 })
     }
 
-    async fn certify(&mut self, series: &Series, slots: SlotRange) -> Result<SeriesCertificate, CliError> {
-        if !self.incremental {
-            return Ok(certify::of_store(&self.store, series, slots).await?);
+    /// Certifies series, [`AT_ONCE`] at a time; their order stays.
+    async fn certify(
+        &mut self,
+        wanted: Vec<(Series, SlotRange)>,
+    ) -> Result<Vec<SeriesCertificate>, CliError> {
+        let tasks = wanted.into_iter().map(|(series, slots)| {
+            let (store, incremental) = (self.store.clone(), self.incremental);
+            // A task of its own: digests are work for a processor, not for a disk alone.
+            async move { tokio::spawn(async move { one(&store, incremental, &series, slots).await }).await }
+        });
+        let mut done = stream::iter(tasks).buffered(AT_ONCE);
+        let mut out = Vec::new();
+        while let Some(result) = done.next().await {
+            let lost =
+                |error| CliError::Failed { message: format!("certifying broke off: {error}"), hint: None };
+            let Incremental { certificate, read, reused } = result.map_err(lost)??;
+            self.read += read;
+            self.reused += reused;
+            out.push(certificate);
         }
-        let done = certify::incrementally(&self.store, series, slots, wall_clock()).await?;
-        self.read += done.read;
-        self.reused += done.reused;
-        Ok(done.certificate)
+        Ok(out)
     }
 
     async fn close(self) -> Result<(), CliError> {
@@ -116,12 +133,26 @@ impl Reading {
     }
 }
 
+/// Certifies one series.
+async fn one(
+    store: &Store,
+    incremental: bool,
+    series: &Series,
+    slots: SlotRange,
+) -> Result<Incremental, JobError> {
+    if incremental {
+        return certify::incrementally(store, series, slots, wall_clock()).await;
+    }
+    let certificate = certify::of_store(store, series, slots).await?;
+    Ok(Incremental { read: certificate.months.len() as u64, reused: 0, certificate })
+}
+
 async fn of_store(settings: &Settings, args: &CertifyArgs) -> Result<Vec<SeriesCertificate>, CliError> {
     let mut reading = Reading::open(settings, args).await?;
     let mut named: Vec<_> =
         records(settings, &reading.store).await?.into_iter().map(|record| record.series).collect();
     named.sort_unstable();
-    let mut out = Vec::new();
+    let mut wanted = Vec::new();
     for series in named {
         let stored = certify::stored_slots(&reading.store, &series).await?;
         let (since, until) = asked(settings, &series)?;
@@ -135,8 +166,9 @@ async fn of_store(settings: &Settings, args: &CertifyArgs) -> Result<Vec<SeriesC
                 ),
             });
         };
-        out.push(reading.certify(&series, SlotRange::new(start, end.max(start))).await?);
+        wanted.push((series, SlotRange::new(start, end.max(start))));
     }
+    let out = reading.certify(wanted).await?;
     reading.close().await?;
     Ok(out)
 }
@@ -244,12 +276,13 @@ async fn stored(
     ranges: &BTreeMap<Series, SlotRange>,
 ) -> Result<Vec<SeriesCertificate>, CliError> {
     let mut reading = Reading::open(settings, args).await?;
-    let mut out = Vec::new();
+    let mut wanted = Vec::new();
     for (series, slots) in ranges {
         if reading.store.series(series).await?.is_some() {
-            out.push(reading.certify(series, *slots).await?);
+            wanted.push((series.clone(), *slots));
         }
     }
+    let out = reading.certify(wanted).await?;
     reading.close().await?;
     Ok(out)
 }
