@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::daemon::{Daemon, Recipe};
 
+/// Environment variable that names a real server to test on.
+pub const GIVEN: &str = "KLINES_TEST_MONGODB_URI";
+
 /// How the stand-in is made and run. It counts as up when its port is open.
 pub const RECIPE: Recipe = Recipe { name: "mongodb", user: None, init, run, is_up };
 
@@ -57,7 +60,7 @@ impl Mongo {
     /// The real server that the environment names, or a private one by a recipe.
     #[must_use]
     pub fn start_by(recipe: &'static Recipe) -> Option<Self> {
-        match std::env::var("KLINES_TEST_MONGODB_URI") {
+        match std::env::var(GIVEN) {
             Ok(uri) if !uri.is_empty() => Some(Self::Given(uri)),
             _ => Daemon::start(recipe, &[]).map(Self::Private),
         }

@@ -16,7 +16,7 @@ use ::mongodb::{Client, Collection, Database};
 use kline::{Interval, Kline, Market, Series};
 use store::{Absence, Finish, KlineStore, Message, MongoStore, OpenOptions, StoreError};
 use test_servers::daemon::{Daemon, Recipe};
-use test_servers::mongo::{Mongo as Deployment, RECIPE};
+use test_servers::mongo::{GIVEN, Mongo as Deployment, RECIPE};
 
 use crate::common::*;
 use crate::suite::Harness;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kline::{Interval, RangeSet};
 use store::{KlineStore, OpenOptions, Store, StoreError, StoreResult, schema_sql};
+use test_servers::Daemon;
 
 use crate::common::*;
 

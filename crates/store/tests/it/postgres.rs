@@ -176,7 +176,7 @@ impl Admin for Superuser {
     }
 
     fn tls_args(dir: &Path) -> Vec<String> {
-        open_to(dir, POSTGRES.user);
+        open_to(dir, RECIPE.user.unwrap());
         let file = |name: &str| dir.join(name).display().to_string();
         let mut args = vec!["-c".into(), "ssl=on".into()];
         for (name, value) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key")] {
