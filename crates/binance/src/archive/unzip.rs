@@ -161,7 +161,7 @@ impl<R: Read> Read for Checked<R> {
             ));
         }
         if ended && self.seen.sum() != self.crc {
-            return damaged("its CRC differs: it is damaged".to_owned());
+            return damaged("its CRC is not the one that it states".to_owned());
         }
         Ok(n)
     }

@@ -124,7 +124,7 @@ async fn every_defect_of_a_zip_refuses_it_with_its_reason() {
     let file = month(&series(Market::Um, "BTCUSDT", Interval::M5), "2025-02");
     for (defect, reason) in [
         (ArchiveDefect::WrongChecksum, "the CHECKSUM file says 0000"),
-        (ArchiveDefect::BadCrc, "damaged zip: Invalid checksum"),
+        (ArchiveDefect::BadCrc, "damaged zip: its CRC is not the one"),
         (ArchiveDefect::WrongMember, "holds ETHUSDT-1m-2017-08.csv instead of BTCUSDT-5m-2025-02.csv"),
         (ArchiveDefect::PathTrick, "holds ../../../tmp/BTCUSDT-5m-2025-02.csv instead of"),
         (ArchiveDefect::SeveralMembers, "holds 2 members instead of"),
