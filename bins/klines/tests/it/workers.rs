@@ -25,7 +25,7 @@ const NOW: &str = "2025-12-01T00:00:00Z";
 
 fn minutes() -> u32 {
     let minutes = std::env::var("KLINES_TEST_WORKERS_MINUTES");
-    minutes.map_or(1, |n| n.parse::<u32>().expect("KLINES_TEST_WORKERS_MINUTES is a number").clamp(1, 19))
+    minutes.map_or(1, |n| n.parse::<u32>().unwrap().clamp(1, 19))
 }
 
 /// The end of the work, exclusive.
