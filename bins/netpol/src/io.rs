@@ -39,7 +39,7 @@ impl Io {
                 !refused && std::io::stdout().is_terminal()
             }
         };
-        let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
         let terminal = || Some(usize::from(terminal_size::terminal_size_of(std::io::stdout())?.0.0));
         Self {
             out: Box::new(std::io::BufWriter::new(std::io::stdout())),

@@ -23,7 +23,7 @@ impl Table {
 
     /// Leaves out columns, in the order given, until a line fits; the others stay even if it never does. Gives the headers of
     /// what was left out, in the order in which they went.
-    pub fn fit(&mut self, width: usize, spare: &[&str]) -> Vec<String> {
+    pub fn fit<'a>(&mut self, width: usize, spare: &[&'a str]) -> Vec<&'a str> {
         let mut gone = Vec::new();
         for header in spare {
             if self.line() <= width {
@@ -35,7 +35,7 @@ impl Table {
             }
             gone.push(*header);
         }
-        gone.into_iter().map(str::to_owned).collect()
+        gone
     }
 
     /// Characters of the longest line.

@@ -246,6 +246,31 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_is_stored_as_it_is_is_read_and_checked_as_well() {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file(NAME, SimpleFileOptions::default().compression_method(CompressionMethod::Stored))
+            .unwrap();
+        zip.write_all(b"1,2,3\n").unwrap();
+        let mut bytes = zip.finish().unwrap().into_inner();
+        assert_eq!(content(&bytes), Ok(b"1,2,3\n".to_vec()));
+        let at = bytes.windows(6).position(|w| w == b"1,2,3\n").unwrap();
+        bytes[at] = b'7';
+        let error = content(&bytes).unwrap_err().to_string();
+        assert!(error.contains("CRC"), "{error}");
+    }
+
+    #[test]
+    fn a_zip_that_states_more_than_it_holds_is_refused() {
+        let mut bytes = zipped(&[(NAME, b"1735689600000,1,2,3\n")]);
+        // The directory counts; the size lies 24 bytes behind its mark.
+        let at = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap() + 24;
+        assert_eq!(bytes[at], 20);
+        bytes[at] = 21;
+        let error = content(&bytes).unwrap_err().to_string();
+        assert!(error.contains("inflates to 20 bytes, and states 21"), "{error}");
+    }
+
+    #[test]
     fn a_wrong_crc_and_a_cut_zip_are_found() {
         let good = zipped(&[(NAME, b"1735689600000,1,2,3\n")]);
         let mut bad = good.clone();
